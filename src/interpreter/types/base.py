@@ -1,0 +1,32 @@
+"""The one base of every value, and the ids."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A value without identity: compared by content, never changed."""
+
+
+def new_id(prefix: str) -> str:
+    """A name that cannot be guessed: `prefix` and 20 hexadecimal digits of randomness."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+def code_sha256(code: str) -> str:
+    """The SHA-256 of the code's UTF-8 bytes, in hexadecimal: what a permit is bound to."""
+    return hashlib.sha256(code.encode("utf-8")).hexdigest()
+
+
+def to_json(value: object) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def from_json(data: bytes | str, kind: Any) -> Any:
+    """Decode; raises msgspec.ValidationError (a ValueError) for what does not fit."""
+    return msgspec.json.decode(data, type=kind)

@@ -1,0 +1,260 @@
+"""What comes out of a session: a tagged union, in a promised order.
+
+Order: SessionStarted first. Within a turn: TurnStarted; then for each step ModelAsked, its live pieces, and exactly
+one of ModelAnswered or ModelFailed; then for each action of the answer, in order: ActionProposed, perhaps
+ApprovalRequested and ApprovalResolved, perhaps ActionStarted with live OutputChunk, and exactly one ActionFinished.
+Every turn ends with exactly one TurnFinished. KernelEvent and NoteAdded may stand anywhere.
+
+Live-only events (`LIVE`) are shown and never stored; what they add up to is stored once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .actions import Action, Completion, Observation
+from .base import Value
+from .messages import ToolCall, Usage
+
+
+class SessionStarted(Value, tag="session_started"):
+    session: str
+    workspace: str
+    sandbox: str
+    """Name of the backend and profile, e.g. `bubblewrap/workspace`."""
+    version: str
+    system: str = ""
+    """The system prompt, fixed for the session's life."""
+
+
+class SessionResumed(Value, tag="session_resumed"):
+    """`living`: languages whose kernels were reconnected; `gone`: those whose state is lost."""
+
+    living: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    """Ids of actions whose intent has no completion."""
+
+
+class TurnStarted(Value, tag="turn_started"):
+    turn: str
+    text: str
+    images: tuple[str, ...] = ()
+
+
+class ModelAsked(Value, tag="model_asked"):
+    turn: str
+    step: int
+    """1-based within the turn."""
+    model: str
+    api_base: str
+    messages: int
+    """How many messages the request holds."""
+    size: int
+    """Characters of the request's messages."""
+
+
+class TextDelta(Value, tag="text_delta"):
+    turn: str
+    text: str
+
+
+class ReasoningDelta(Value, tag="reasoning_delta"):
+    turn: str
+    text: str
+
+
+class CodeDelta(Value, tag="code_delta"):
+    """Live: a piece of the code of a coming action, for views that stream code."""
+
+    turn: str
+    index: int
+    text: str
+    language: str = ""
+
+
+class ModelAnswered(Value, tag="model_answered"):
+    turn: str
+    step: int
+    text: str
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    finish: str = "stop"
+    usage: Usage = Usage()
+    model: str = ""
+    first_token: float = 0.0
+    duration: float = 0.0
+    retries: int = 0
+
+
+class ModelFailed(Value, tag="model_failed"):
+    turn: str
+    step: int
+    error: str
+    """The class name from the error tree."""
+    message: str
+    hint: str = ""
+    partial: str = ""
+    """Text that had been shown before the stream broke."""
+
+
+class ActionProposed(Value, tag="action_proposed"):
+    turn: str
+    step: int
+    action: Action
+
+
+class ApprovalRequested(Value, tag="approval_requested"):
+    """A question to a person. `kind` run: may this code run; install: may these packages be installed; grant: may this
+    path be read; input: the program asks for a line; continue: a bound was reached, go on?"""
+
+    approval: str
+    kind: Literal["run", "install", "grant", "input", "continue"]
+    action: str = ""
+    question: str = ""
+    """In the person's language, for kinds other than run."""
+    subject: str = ""
+    """run: the code's hash; install: package names; grant: the path; input: the program's prompt."""
+    where: str = ""
+    """run: where it would run, e.g. `bubblewrap, in /work/data`."""
+    secret: bool = False
+    """input: do not echo."""
+
+
+class ApprovalResolved(Value, tag="approval_resolved"):
+    approval: str
+    answer: Literal["yes", "no", "edit", "always", "cancelled"]
+    by: str
+    channel: str = ""
+    reason: str = ""
+    action: Action | None = None
+    """With `edit`: the action as it will run."""
+
+
+class ActionStarted(Value, tag="action_started"):
+    """The intent: durable before anything runs."""
+
+    action: str
+    execution: str
+    kernel: str
+    language: str
+    sandbox: str
+
+
+class OutputChunk(Value, tag="output_chunk"):
+    """Live: what the program printed, as it came. Very large output is sampled; the whole is on disk."""
+
+    action: str
+    stream: Literal["stdout", "stderr"]
+    text: str
+    skipped: int = 0
+    """Bytes left out before this chunk."""
+
+
+class Progress(Value, tag="progress"):
+    """Live: how far something of ours is (an install, a download)."""
+
+    what: str
+    done: float | None = None
+    """0 to 1, None where unknown."""
+    text: str = ""
+
+
+class ActionFinished(Value, tag="action_finished"):
+    """The completion, durable. Exactly one for every ActionProposed."""
+
+    action: str
+    status: Literal[
+        "ok", "error", "interrupted", "timeout", "limit", "died", "lost", "denied", "not_run", "refused"
+    ]
+    """denied: a person or a rule said no. not_run: an earlier action of the same answer failed, or the turn ended.
+    refused: the machinery could not run it (language missing, no walls)."""
+    observation: Observation
+    completion: Completion | None = None
+
+
+class KernelEvent(Value, tag="kernel"):
+    language: str
+    kernel: str
+    what: Literal["started", "restarted", "died", "closed"]
+    reason: str = ""
+    sandbox: str = ""
+
+
+class GrantAdded(Value, tag="grant_added"):
+    path: str
+    access: Literal["read", "write"]
+    by: str
+
+
+class NoteAdded(Value, tag="note_added"):
+    """A sentence of the harness to the model (and shown to the person): a nudge, a loss, a steer of the person."""
+
+    text: str
+    source: Literal["harness", "person"] = "harness"
+    to_model: bool = True
+
+
+class ModeChanged(Value, tag="mode_changed"):
+    auto: bool
+
+
+class Compacted(Value, tag="compacted"):
+    """From here on the model's history shows the outputs of these actions only as head, tail and id."""
+
+    actions: tuple[str, ...]
+
+
+class ConversationUndone(Value, tag="conversation_undone"):
+    """Everything from the start of `turn` on is no longer part of the model's history."""
+
+    turn: str
+
+
+class ConversationReset(Value, tag="conversation_reset"):
+    pass
+
+
+class TurnFinished(Value, tag="turn_finished"):
+    turn: str
+    reason: Literal["done", "failed", "interrupted", "denied", "limit", "model", "waiting", "sandbox"]
+    exit_code: int
+    text: str = ""
+    """The answer (for `done`), else what happened and what to do next."""
+    steps: int = 0
+    usage: Usage = Usage()
+    """Sum over the turn's requests."""
+    duration: float = 0.0
+
+
+class SessionClosed(Value, tag="session_closed"):
+    reason: str = ""
+
+
+Event = (
+    SessionStarted | SessionResumed | TurnStarted | ModelAsked | TextDelta | ReasoningDelta | CodeDelta | ModelAnswered
+    | ModelFailed | ActionProposed | ApprovalRequested | ApprovalResolved | ActionStarted | OutputChunk | Progress
+    | ActionFinished | KernelEvent | GrantAdded | NoteAdded | ModeChanged | Compacted | ConversationUndone
+    | ConversationReset | TurnFinished | SessionClosed
+)  # fmt: skip
+
+LIVE = (TextDelta, ReasoningDelta, CodeDelta, OutputChunk, Progress)
+DURABLE = (ActionStarted, ActionFinished, ApprovalResolved, TurnStarted, TurnFinished, SessionStarted, ActionProposed)
+"""Committed with synchronous=FULL before the emit returns; the rest are flushed with the next of these."""
+
+
+class Stored(Value):
+    """An event in its place in the log."""
+
+    session: str
+    seq: int
+    """1-based, without gaps."""
+    time: float
+    """Unix seconds."""
+    event: Event
+    hash: str = ""
+
+
+def event_name(event: Any) -> str:
+    """The tag of an event, as it stands in the log and in JSONL."""
+    return str(event.__struct_config__.tag)

@@ -1,0 +1,63 @@
+"""What goes into a session. Ops are the only way in; unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Value
+
+
+class SubmitInput(Value, tag="submit_input", forbid_unknown_fields=True):
+    """The person says something; begins a turn. Refused while a turn runs (use Steer)."""
+
+    text: str
+    images: tuple[str, ...] = ()
+    """Paths of image files to show to the model."""
+
+
+class ResolveApproval(Value, tag="resolve_approval", forbid_unknown_fields=True):
+    """An answer to an ApprovalRequested. A second answer to the same approval is refused."""
+
+    approval: str
+    answer: Literal["yes", "no", "edit", "always"]
+    reason: str = ""
+    """With `no`: goes to the model, and the turn goes on."""
+    code: str = ""
+    """With `edit`: what runs instead."""
+    text: str = ""
+    """For an approval of kind `input`: the line that the program asked for."""
+    by: str = "person"
+    channel: str = "terminal"
+
+
+class Interrupt(Value, tag="interrupt", forbid_unknown_fields=True):
+    """Stop what runs now; everything is kept, the model is told at its next request."""
+
+
+class Steer(Value, tag="steer", forbid_unknown_fields=True):
+    """Say something while a turn runs; the model reads it before its next answer."""
+
+    text: str
+
+
+class SetMode(Value, tag="set_mode", forbid_unknown_fields=True):
+    auto: bool
+
+
+class Undo(Value, tag="undo", forbid_unknown_fields=True):
+    """Take back the last `turns` turns of the conversation. Files and variables stay."""
+
+    turns: int = 1
+
+
+class Reset(Value, tag="reset", forbid_unknown_fields=True):
+    """Forget the conversation and restart the kernels; the log keeps everything."""
+
+
+class Close(Value, tag="close", forbid_unknown_fields=True):
+    """End the session's work in this process. `keep_kernels` leaves them to the keeper's grace time."""
+
+    keep_kernels: bool = False
+
+
+Op = SubmitInput | ResolveApproval | Interrupt | Steer | SetMode | Undo | Reset | Close

@@ -1,0 +1,68 @@
+"""What walls are asked for, and how a process is born inside them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .base import Value
+
+MIB = 1 << 20
+
+
+class Limits(Value):
+    """Bounds of one execution. None means no bound of that kind."""
+
+    timeout: float | None = None
+    """Seconds of wall time."""
+    memory: int | None = 8192 * MIB
+    """Bytes, of the whole process tree."""
+    processes: int | None = 512
+    cpu: float | None = None
+    """Seconds of CPU."""
+    file_size: int | None = 16384 * MIB
+    """Bytes of any one file."""
+    output: int | None = 1024 * MIB
+    """Bytes of stdout and stderr together."""
+    open_files: int | None = 4096
+
+
+class Profile(Value):
+    """What a kernel may reach. It is fixed at the kernel's birth and grows only by logged grants."""
+
+    name: str = "workspace"
+    backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto"
+    workspace: str = "."
+    """Absolute path; writable, and the working folder."""
+    writable: tuple[str, ...] = ()
+    """Further writable paths (the session's scratch folder, an environment's layer for its installer)."""
+    readable: tuple[str, ...] = ()
+    """Further readable paths (the language's environment, granted files)."""
+    hidden: tuple[str, ...] = ()
+    """Paths that stay hidden although they lie in a readable one."""
+    network: Literal["closed", "proxy", "host"] = "closed"
+    """`proxy`: a namespace of its own with one way out, the proxy on the host's side. `host`: only with backend host."""
+    environment: dict[str, str] = {}
+    """The whole environment of the process: an allow-list has been applied by whoever made this."""
+    limits: Limits = Limits()
+
+
+class Launch(Value):
+    """How the keeper starts a process inside walls. Made by `sandbox`, carried out literally by the keeper."""
+
+    backend: str
+    argv: tuple[str, ...]
+    """The whole command, walls included (for bubblewrap: `bwrap ... -- program ...`)."""
+    env: dict[str, str]
+    cwd: str
+    rlimits: dict[str, tuple[int, int]] = {}
+    """Name without the prefix (`NOFILE`) to (soft, hard)."""
+    landlock: dict[str, Any] | None = None
+    """For backend landlock: what `keeper/walls.py` applies in the child before exec."""
+    seccomp: bytes = b""
+    """A BPF program (struct sock_filter array). With bubblewrap it is handed over by descriptor."""
+    mount_slot: str = ""
+    """Host folder whose content appears inside as it is granted; empty where the backend cannot."""
+    cgroup: dict[str, int] | None = None
+    """Limits to be set where a cgroup can be made: memory (bytes), pids."""
+    proxy: dict[str, Any] | None = None
+    """Settings of the way out, when the profile opens the network."""

@@ -193,6 +193,8 @@ class NoteAdded(Value, tag="note_added"):
     text: str
     source: Literal["harness", "person"] = "harness"
     to_model: bool = True
+    call_id: str = ""
+    """The native tool call that this answers, where the call could not be read."""
 
 
 class ModeChanged(Value, tag="mode_changed"):
@@ -200,9 +202,11 @@ class ModeChanged(Value, tag="mode_changed"):
 
 
 class Compacted(Value, tag="compacted"):
-    """From here on the model's history shows the outputs of these actions only as head, tail and id."""
+    """From here on the model's history is shorter: `actions` show their output only as head, tail and id; the exchanges
+    that proposed `dropped` are replaced by one line each."""
 
-    actions: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 class ConversationUndone(Value, tag="conversation_undone"):

@@ -1,1 +1,1 @@
-
+"""Settings: the rooms' own option classes put together, read once from five layers, frozen."""

@@ -1,0 +1,306 @@
+"""Every setting, as one table: flags, files, environment, help and documentation are readings of it.
+
+It imports nothing heavy, because `--help` is made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["text", "bool", "int", "float", "choice", "paths", "map", "prices", "table", "size"]
+Guard = Literal["", "never", "tighten"]
+
+
+class Key(NamedTuple):
+    name: str
+    """Dotted, as it stands in a file: `llm.model`."""
+    kind: Kind
+    help: str
+    """One English sentence; translated where it is shown."""
+    flags: tuple[str, ...] = ()
+    """The long flag first, with `_`."""
+    into: str = ""
+    """Option class and field in `Settings`; empty: the same as `name`."""
+    env: str = ""
+    """Environment variable without `INTERPRETER_`; empty: the last part of the name."""
+    guard: Guard = ""
+    """What a project's file may do. never: nothing; tighten: only a stricter value; empty: anything."""
+    choices: tuple[str, ...] = ()
+    """For kind choice, loosest first."""
+    least: float | None = None
+    most: float | None = None
+    implied: float | None = None
+    """The bound that an unset limit has unattended; a project may not go above it."""
+    aliases: tuple[str, ...] = ()
+    """Other dotted names that mean the same."""
+
+    @property
+    def target(self) -> str:
+        return self.into or self.name
+
+    @property
+    def variable(self) -> str:
+        return "INTERPRETER_" + (self.env or self.name.rsplit(".", 1)[-1]).upper()
+
+
+def N_(sentence: str) -> str:
+    """Marks a sentence for translation; it is looked up later."""
+    return sentence
+
+
+MODEL = (
+    Key("llm.model", "text", N_("Name of the model, as its server knows it."), ("--model", "-m"), aliases=("model",)),
+    Key(
+        "llm.api_base",
+        "text",
+        N_("Address of an OpenAI-compatible server, for example http://localhost:8000/v1."),
+        ("--api_base", "-ab"),
+        guard="never",
+        aliases=("api_base",),
+    ),
+    Key(
+        "llm.api_key",
+        "text",
+        N_("Key for that server. The environment is a better place for it than the command line."),
+        ("--api_key", "-ak"),
+        guard="never",
+        aliases=("api_key",),
+    ),
+    Key(
+        "llm.context_window",
+        "int",
+        N_("Tokens that the model can hold. Unset: what the server says."),
+        ("--context_window", "-cw"),
+        least=512,
+        aliases=("context_window",),
+    ),
+    Key(
+        "llm.max_tokens",
+        "int",
+        N_("Tokens kept for one answer."),
+        ("--max_tokens", "-x"),
+        least=1,
+        aliases=("max_tokens",),
+    ),
+    Key(
+        "llm.temperature",
+        "float",
+        N_("Randomness of the model, from 0 to 2."),
+        ("--temperature", "-t"),
+        least=0,
+        most=2,
+        aliases=("temperature",),
+    ),
+    Key(
+        "llm.tools",
+        "choice",
+        N_("Whether the server is asked with native tool calls."),
+        ("--tools",),
+        choices=("auto", "on", "off"),
+    ),
+    Key("llm.connect_timeout", "float", N_("Seconds to wait for a connection to the model's server."), least=0.01),
+    Key("llm.read_timeout", "float", N_("Seconds to wait between two pieces of an answer."), least=0.01),
+    Key(
+        "llm.max_retries",
+        "int",
+        N_("Attempts after a request that failed on its way (not after code that failed)."),
+        env="llm_max_retries",
+        least=0,
+        most=100,
+    ),
+    Key("llm.prices", "prices", N_("Prices per million tokens: input, cached, output.")),
+    Key("llm.extra_body", "table", N_("Fields added to every request to the model."), guard="never"),
+    Key("llm.headers", "map", N_("Headers added to every request to the model."), guard="never"),
+)
+
+PROMPT = (
+    Key(
+        "system_message",
+        "text",
+        N_("Replaces the first lines of the built-in instructions to the model."),
+        ("--system_message", "-sm"),
+        "agent.system_message",
+    ),
+    Key(
+        "custom_instructions",
+        "text",
+        N_("Added to the instructions to the model."),
+        ("--custom_instructions", "-ci"),
+        "agent.custom_instructions",
+    ),
+    Key("vision", "bool", N_("The model reads images: plots are shown to it."), ("--vision",), "agent.vision"),
+)
+
+CONSENT = (
+    Key(
+        "auto_run",
+        "bool",
+        N_("Run code without asking, as long as it stays inside the sandbox."),
+        ("--auto_run", "-y"),
+        "agent.auto_run",
+        guard="tighten",
+    ),
+    Key(
+        "safe_mode",
+        "choice",
+        N_("ask or auto: every piece of code is asked for, even with -y. off: no change; the sandbox always stays."),
+        ("--safe_mode", "-s"),
+        "safe_mode",
+        guard="tighten",
+        choices=("off", "ask", "auto"),
+    ),
+    Key(
+        "install",
+        "choice",
+        N_("What to do about a missing Python module."),
+        ("--install",),
+        "agent.install",
+        guard="tighten",
+        choices=("yes", "ask", "no"),
+    ),
+)
+
+WALLS = (
+    Key(
+        "sandbox",
+        "choice",
+        N_("The walls around the code. host and off: none at all."),
+        ("--sandbox",),
+        "walls.backend",
+        guard="tighten",
+        choices=("off", "host", "auto", "landlock", "bubblewrap"),
+    ),
+    Key(
+        "network",
+        "bool",
+        N_("Let the code reach public hosts, through a proxy of this program."),
+        ("--network",),
+        "walls.network",
+        guard="tighten",
+    ),
+    Key(
+        "readable",
+        "paths",
+        N_("Further files or folders that the code may read."),
+        ("--readable",),
+        "walls.readable",
+        guard="never",
+    ),
+    Key(
+        "writable",
+        "paths",
+        N_("Further files or folders that the code may change."),
+        ("--writable",),
+        "walls.writable",
+        guard="never",
+    ),
+    Key("hidden", "paths", N_("Paths that stay hidden from the code."), ("--hidden",), "walls.hidden"),
+    Key(
+        "python",
+        "text",
+        N_("The Python that runs the code. Unset: the active or the project's environment."),
+        ("--python",),
+        "walls.python",
+        guard="never",
+    ),
+)
+
+LIMITS = (
+    Key(
+        "max_retries",
+        "int",
+        N_("Failed steps in a row before you are asked, or the run ends."),
+        ("--max_retries",),
+        "agent.max_retries",
+        least=0,
+        most=1000,
+    ),
+    Key(
+        "timeout",
+        "float",
+        N_("Seconds for one execution of code."),
+        ("--timeout",),
+        "agent.timeout",
+        least=0.01,
+        aliases=("os.timeout",),
+    ),
+    Key(
+        "run_timeout",
+        "float",
+        N_("Seconds for one shell command. Unset: the same as timeout."),
+        ("--run_timeout",),
+        "agent.run_timeout",
+        least=0.01,
+        aliases=("os.run_timeout",),
+    ),
+    Key(
+        "max_steps",
+        "int",
+        N_("Requests to the model for one task. Unset: 50 when nobody is there."),
+        ("--max_steps",),
+        "agent.max_steps",
+        guard="tighten",
+        least=1,
+        implied=50,
+    ),
+    Key(
+        "max_seconds",
+        "float",
+        N_("Seconds for one task. Unset: 3600 when nobody is there."),
+        ("--max_seconds",),
+        "agent.max_seconds",
+        guard="tighten",
+        least=0.01,
+        implied=3600,
+    ),
+    Key(
+        "max_total_tokens",
+        "int",
+        N_("Tokens for one task. Unset: 2,000,000 when nobody is there."),
+        ("--max_total_tokens",),
+        "agent.max_total_tokens",
+        guard="tighten",
+        least=1,
+        implied=2_000_000,
+    ),
+    Key(
+        "max_cost",
+        "float",
+        N_("Cost of one task, in the currency of llm.prices."),
+        ("--max_cost",),
+        "agent.max_cost",
+        guard="tighten",
+        least=0,
+    ),
+    Key(
+        "max_output",
+        "int",
+        N_("Characters of one program's output that the model reads. Unset: follows its window."),
+        ("--max_output", "-xo"),
+        "max_output",
+        least=100,
+    ),
+    Key("limits.memory", "size", N_("Memory of one execution, for example 8G."), guard="tighten", least=1 << 20),
+    Key("limits.processes", "int", N_("Processes of one execution."), guard="tighten", least=1),
+    Key("limits.cpu", "float", N_("Seconds of processor time of one execution."), guard="tighten", least=1),
+    Key("limits.file_size", "size", N_("Size of any one file that the code writes."), guard="tighten", least=1),
+    Key("limits.output", "size", N_("Output of one execution that is kept on disk."), guard="tighten", least=1),
+    Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=16),
+)
+
+SCREEN = (
+    Key("lang", "choice", N_("Language of this program: en or zh_CN."), ("--lang",), choices=("", "en", "zh_CN")),
+    Key("verbose", "bool", N_("Show requests, usage and the machinery's notes."), ("--verbose", "-v")),
+    Key("plain", "bool", N_("No colours, no moving parts."), ("--plain",)),
+)
+
+SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    (N_("Model"), MODEL),
+    (N_("Instructions"), PROMPT),
+    (N_("Consent"), CONSENT),
+    (N_("Sandbox"), WALLS),
+    (N_("Limits"), LIMITS),
+    (N_("Screen"), SCREEN),
+)
+KEYS: dict[str, Key] = {key.name: key for _title, keys in SECTIONS for key in keys}
+SPELLINGS: dict[str, Key] = {name: key for key in KEYS.values() for name in (key.name, *key.aliases)}

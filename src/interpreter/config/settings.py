@@ -1,0 +1,85 @@
+"""The settings of one run, composed of the rooms' own option classes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ..agent.options import AgentOptions
+from ..types.base import Value
+from ..types.walls import Limits
+from .keys import KEYS, Key
+
+
+class ModelOptions(Value):
+    api_base: str = ""
+    model: str = ""
+    api_key: str = ""
+    context_window: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 300.0
+    max_retries: int = 2
+    tools: Literal["auto", "on", "off"] = "auto"
+    prices: dict[str, float] | None = None
+    extra_body: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+
+
+class WallOptions(Value):
+    """What the person says about the walls; `sandbox` makes a profile of it."""
+
+    backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto"
+    network: bool = False
+    """True: public hosts can be reached through the proxy on the host's side."""
+    readable: tuple[str, ...] = ()
+    """Absolute paths."""
+    writable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    python: str = ""
+    """The Python that runs the code; empty: the active or the project's environment, else one that is made."""
+
+
+class Settings(Value):
+    """Everything that was set, frozen. Made by `config.load.load_settings`."""
+
+    llm: ModelOptions = ModelOptions()
+    agent: AgentOptions = AgentOptions()
+    walls: WallOptions = WallOptions()
+    limits: Limits = Limits()
+    max_output: int | None = None
+    """Characters of one output that the model reads; None: follows its window."""
+    safe_mode: Literal["off", "ask", "auto"] = "off"
+    lang: str = ""
+    verbose: bool = False
+    plain: bool = False
+    origins: dict[str, str] = {}
+    """Name of a setting to where its value comes from; a name that is absent is built in."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the person: what was ignored, and why."""
+
+
+def value_of(settings: Settings, key: Key) -> Any:
+    """The value in force of one setting."""
+    found: Any = settings
+    for part in key.target.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
+    """A copy with these values by setting name; None gives back the built-in value."""
+    parts: dict[str, dict[str, Any]] = {}
+    top: dict[str, Any] = {}
+    for name, value in values.items():
+        part, dot, field = KEYS[name].target.partition(".")
+        chosen = value_of(Settings(), KEYS[name]) if value is None else value
+        if dot:
+            parts.setdefault(part, {})[field] = chosen
+        else:
+            top[part] = chosen
+    for part, fields in parts.items():
+        top[part] = msgspec.structs.replace(getattr(settings, part), **fields)
+    return msgspec.structs.replace(settings, **top)

@@ -1,0 +1,88 @@
+"""The one way out of a network namespace: a listening socket inside, and the proxy that serves it outside.
+
+Run in the keeper's forked child, before the walls. A socket keeps the namespace in which it was made, so nothing of
+ours has to run inside: the child listens there, hands the socket to the proxy, and goes on to become the program.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import fcntl
+import json
+import os
+import socket
+import struct
+import sys
+from typing import Any
+
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+INSIDE_PORT = 3128
+"""The proxy's port in a network namespace of its own, where nothing else can hold it."""
+
+
+def open_way_out(settings: dict[str, Any], *, own_namespace: bool) -> int:
+    """Start the proxy, and go into a network namespace of which it is the only way out. Returns its port on 127.0.0.1.
+
+    The proxy ends when the calling process (and the program that it becomes) ends. With `own_namespace` False the
+    socket listens on the host's loopback, and other walls must allow that port alone.
+
+    Raises:
+        OSError: no namespace, no socket or no proxy.
+    """
+    ours, theirs = socket.socketpair()
+    life = os.pidfd_open(os.getpid())
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.fork() == 0:
+                ours.close()
+                become_proxy(theirs, life, settings)
+        finally:
+            os._exit(127)
+    os.waitpid(child, 0)
+    os.close(life)
+    theirs.close()
+    with ours:
+        if own_namespace:
+            enter_network_namespace()
+        with socket.create_server(("127.0.0.1", INSIDE_PORT if own_namespace else 0), backlog=128) as listening:
+            port = listening.getsockname()[1]
+            fds = array.array("i", [listening.fileno()])
+            ours.sendmsg([b"s"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    return int(port)
+
+
+def become_proxy(theirs: socket.socket, life: int, settings: dict[str, Any]) -> None:
+    os.setsid()
+    _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
+    if not fds:
+        return
+    nothing = os.open("/dev/null", os.O_RDWR)
+    listening = os.dup2(fds[0], 10)
+    life = os.dup2(life, 11)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    os.closerange(3, 10)
+    os.closerange(12, 1 << 30)
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proxy.py")
+    argv = [sys.executable, "-I", "-S", program, str(listening), str(life), json.dumps(settings)]
+    os.execve(sys.executable, argv, {"LANG": "C.UTF-8"})
+
+
+def enter_network_namespace() -> None:
+    """Leave the host's network. An ordinary user needs a user namespace for it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    uid, gid = os.geteuid(), os.getegid()
+    if libc.unshare(ctypes.c_int(CLONE_NEWNET)) != 0:
+        if libc.unshare(ctypes.c_int(CLONE_NEWUSER | CLONE_NEWNET)) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"a network namespace: {os.strerror(code)}")
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))

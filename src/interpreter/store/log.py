@@ -1,0 +1,171 @@
+"""One session's log: events in their order, and the blobs that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..types.actions import OutputRef
+from ..types.events import DURABLE, Event, Stored
+from . import records
+from .blobs import Blobs
+from .database import Database
+from .lock import SessionLock
+from .records import Verdict
+from .writer import Writer
+
+PAGE = 500
+
+
+class SessionLog:
+    """A session, to be read and appended to. `Store` makes it.
+
+    A log that is *held* has a lock: one process works on the session. A log that is only visited may append as well
+    (an approval from another terminal); its events take their place in the same order.
+    """
+
+    def __init__(
+        self, database: Database, writer: Writer, key: int, session: str, workspace: str, folder: Path,
+        lock: SessionLock | None,
+    ) -> None:  # fmt: skip
+        self.id = session
+        self.workspace = workspace
+        self.folder = folder
+        """The session's own folder, for its owner alone: blobs, the keeper's run folder, scratch."""
+        self._database = database
+        self._writer = writer
+        self._key = key
+        self._lock = lock
+        self._blobs = Blobs(database, key, self._blob_folder)
+
+    @property
+    def held(self) -> bool:
+        return self._lock is not None
+
+    @property
+    def size(self) -> int:
+        """The seq of the last event; 0 in an empty log. Raises StoreError."""
+        rows = self._database.query("SELECT max(seq) FROM events WHERE session = ?", (self._key,))
+        return int(rows[0][0] or 0)
+
+    async def append(self, event: Event, *more: Event) -> list[Stored]:
+        """Store events, all or none, in this order.
+
+        When it returns they survive the death of the process; if one of them is of `types.events.DURABLE`, all of
+        them and all before them survive a loss of power as well, the others within 50 ms.
+        A caller that is cancelled stops waiting; the events are stored all the same.
+
+        Raises:
+            StoreError: a live event, a full disk, a log that cannot be written. Nothing of this call is stored.
+            SessionUnknown: the session was deleted.
+        """
+        return await self._writer.run(self._appender((event, *more)))
+
+    def append_now(self, event: Event, *more: Event) -> list[Stored]:
+        """The same, for a program without an event loop."""
+        return self._appender((event, *more))()
+
+    def _appender(self, events: Sequence[Event]) -> Appender:
+        pairs = [(event, records.encode(event)) for event in events]
+        return Appender(self._database, self._key, self.id, pairs)
+
+    def events(self, from_seq: int = 1) -> Iterator[Stored]:
+        """Every event from `from_seq` on, read in pages: also those appended while it runs.
+
+        Raises LogDamaged for an event that cannot be read; those before it have been given by then.
+        """
+        following = from_seq
+        while True:
+            rows = self._database.query(
+                "SELECT seq, time, type, body, hash FROM events WHERE session = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                (self._key, following, PAGE),
+            )
+            for seq, moment, kind, body, chained in rows:
+                yield records.decode(self.id, seq, moment, kind, body, chained)
+                following = seq + 1
+            if len(rows) < PAGE:
+                return
+
+    def verify(self) -> Verdict:
+        """Walk the chain from the first event to the last. Raises StoreError when the log cannot be read."""
+        before, expected = records.genesis(self.id), 1
+        while True:
+            rows = self._database.query(
+                "SELECT seq, time, type, body, body_sha256, hash FROM events WHERE session = ? AND seq >= ?"
+                " ORDER BY seq LIMIT ?",
+                (self._key, expected, PAGE),
+            )
+            for row in rows:
+                if problem := records.misfit(before, expected, *row):
+                    return Verdict(
+                        whole=False, events=self.size, broken_at=expected, problem=problem, hash=before.hex()
+                    )
+                before, expected = bytes(row[5]), expected + 1
+            if len(rows) < PAGE:
+                return Verdict(whole=True, events=expected - 1, hash=before.hex())
+
+    async def erase(self, seqs: Sequence[int]) -> None:
+        """Take the bodies of these events away for ever; their places and hashes stay, and the chain holds."""
+        await self._writer.run(lambda: self._erase(tuple(seqs)))
+
+    def _erase(self, seqs: tuple[int, ...]) -> None:
+        with self._database.transaction(full=True) as connection:
+            connection.executemany(
+                "UPDATE events SET body = NULL WHERE session = ? AND seq = ?", [(self._key, seq) for seq in seqs]
+            )
+        self._database.give_back()
+
+    async def put_bytes(self, data: bytes, suffix: str = ".bin") -> OutputRef:
+        """Keep bytes as a blob; durable with the next durable event. Raises StoreError."""
+        return await self._writer.run(lambda: self._blobs.put_bytes(data, suffix))
+
+    async def put_file(self, path: str | Path, sha256: str = "") -> OutputRef:
+        """Move a finished file (and the `.idx` beside it) into the session, under its hash.
+
+        Args:
+            path: a regular file, best in the session's own folder; links are not followed.
+            sha256: what its writer computed. Small files are checked against it; empty: computed here.
+
+        An empty file is removed, and the reference has no path. The same call after a crash gives the same reference.
+        The file is durable with the next durable event. Raises StoreError.
+        """
+        source = Path(path)
+        return await self._writer.run(lambda: self._blobs.put_file(source, sha256))
+
+    async def put_output(self, ref: OutputRef) -> OutputRef:
+        """`put_file` for a completion's output; what was dropped stays told."""
+        if not ref.path:
+            return ref
+        return msgspec.structs.replace(await self.put_file(ref.path, ref.sha256), dropped=ref.dropped)
+
+    def read_blob(self, ref: OutputRef, offset: int = 0, length: int | None = None) -> bytes:
+        """Bytes of a blob from `offset` on. Raises StoreError; LogDamaged when the file is gone."""
+        return self._blobs.read(ref, offset, length) if ref.path else b""
+
+    def restore_blobs(self) -> int:
+        return self._blobs.restore()
+
+    def _blob_folder(self) -> Path:
+        return self.folder / "blobs"
+
+    def close(self) -> None:
+        """Let go of the session. Appends that were called before are still written."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+class Appender:
+    """One append, ready to run on any thread."""
+
+    def __init__(
+        self, database: Database, key: int, session: str, pairs: Sequence[tuple[Event, records.Encoded]]
+    ) -> None:
+        self._database, self._key, self._session, self._pairs = database, key, session, pairs
+
+    def __call__(self) -> list[Stored]:
+        full = any(isinstance(event, DURABLE) for event, _encoded in self._pairs)
+        with self._database.transaction(full=full) as connection:
+            return records.append(connection, self._key, self._session, self._pairs)

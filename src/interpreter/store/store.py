@@ -1,0 +1,253 @@
+"""All sessions of one home: one SQLite file for their logs, and a folder for each one's files."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import SessionUnknown, StoreError
+from ..text.i18n import _
+from ..types.base import Value, new_id
+from .database import Database
+from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
+from .lock import Holder, SessionLock, holder_of
+from .log import SessionLog
+from .writer import Writer
+
+SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SHOWN_MATCHES = 5
+
+
+class SessionInfo(Value):
+    """A session as the log knows it."""
+
+    id: str
+    workspace: str
+    created: float
+    """Unix seconds."""
+    updated: float
+    """Of its last event, else of its creation."""
+    size: int
+    """How many events it has."""
+
+
+class Store:
+    """The log. Opening takes about a millisecond; nothing is read before it is asked for."""
+
+    def __init__(self, home: Path, database: Database, *, temporary: bool = False) -> None:
+        self.home = home
+        self.database = database
+        """For the readings of this room (`listing`); others use the methods here."""
+        self._writer = Writer(database)
+        self._temporary = temporary
+        self._closed = False
+
+    @classmethod
+    def open(cls, home: str | Path) -> Store:
+        """Open the log of a home, or begin one.
+
+        Raises:
+            StoreError: the home cannot be used, or its log is of a newer version.
+            LogDamaged: the file at the log's place is damaged or is no log. It is left as it is.
+        """
+        path = Path(home).absolute()
+        prepare_home(path)
+        return cls(path, Database(path / LOG_NAME))
+
+    @classmethod
+    def memory(cls) -> Store:
+        """A log that lives in this process alone; its files are in a temporary folder until `close`."""
+        folder = Path(os.environ.get("TMPDIR") or "/tmp") / new_id("interpreter")
+        try:
+            make_private(folder)
+        except OSError as error:
+            raise StoreError(
+                _("The temporary folder {path} cannot be made: {reason}.", path=folder, reason=reason_of(error))
+            ) from error
+        return cls(folder, Database(None), temporary=True)
+
+    def folder(self, session_id: str) -> Path:
+        return self.home / "sessions" / session_id
+
+    def create(self, session_id: str, workspace: str | Path) -> SessionLog:
+        """A new session, held by this process. Raises StoreError when the id is taken or cannot be a name."""
+        if not SESSION_ID.fullmatch(session_id):
+            raise StoreError(_("{id} cannot be the id of a session.", id=repr(session_id)))
+        lock = self._hold(session_id)
+        try:
+            with self.database.transaction(full=False) as connection:
+                cursor = connection.execute(
+                    "INSERT INTO sessions (id, workspace, created) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                    (session_id, str(workspace), time.time_ns() // 1000),
+                )
+                if cursor.rowcount != 1:
+                    raise StoreError(_("There is already a session {id}.", id=session_id))
+                key = cursor.lastrowid or 0
+        except BaseException:
+            lock.release()
+            raise
+        return self._log(key, session_id, str(workspace), lock)
+
+    def resume(self, session_id: str) -> SessionLog:
+        """A session held by this process, at its last event.
+
+        Raises:
+            SessionUnknown: there is none of exactly this id (`find` takes beginnings).
+            SessionBusy: another process holds it.
+        """
+        key, workspace = self._row(session_id)
+        lock = self._hold(session_id)
+        try:
+            # It may have been deleted before the lock was ours.
+            key, workspace = self._row(session_id)
+            log = self._log(key, session_id, workspace, lock)
+            if lock.rebooted:
+                log.restore_blobs()
+        except BaseException:
+            lock.release()
+            raise
+        return log
+
+    def visit(self, session_id: str) -> SessionLog:
+        """A session not held: to read it, or to append an answer while another process works on it."""
+        key, workspace = self._row(session_id)
+        return self._log(key, session_id, workspace, None)
+
+    def _hold(self, session_id: str) -> SessionLock:
+        folder = self.folder(session_id)
+        try:
+            make_private(folder.parent)
+            make_private(folder)
+            make_private(folder / "blobs")
+        except OSError as error:
+            raise StoreError(
+                _("The session's folder {path} cannot be made: {reason}.", path=folder, reason=reason_of(error)),
+                _("Everything logged so far is kept. Check the space and the rights in {home}.", home=self.home),
+            ) from error
+        return SessionLock(folder / "lock", session_id)
+
+    def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
+        return SessionLog(self.database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
+
+    def _row(self, session_id: str) -> tuple[int, str]:
+        rows = self.database.query("SELECT key, workspace FROM sessions WHERE id = ?", (session_id,))
+        if not rows:
+            raise self._unknown(session_id)
+        return int(rows[0][0]), str(rows[0][1])
+
+    def sessions(self, workspace: str | Path | None = None) -> list[SessionInfo]:
+        """Every session that has an event, the newest first. Raises StoreError."""
+        rows = self.database.query(
+            "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s JOIN events e ON e.session = s.key"
+            " AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
+            " WHERE ?1 IS NULL OR s.workspace = ?1 ORDER BY e.time DESC, s.key DESC",
+            (None if workspace is None else str(workspace),),
+        )
+        return [info_of(row) for row in rows]
+
+    def info(self, session_id: str) -> SessionInfo:
+        """Raises SessionUnknown."""
+        rows = self.database.query(
+            "SELECT s.id, s.workspace, s.created, max(e.time), max(e.seq) FROM sessions s"
+            " LEFT JOIN events e ON e.session = s.key WHERE s.id = ? GROUP BY s.key",
+            (session_id,),
+        )
+        if not rows:
+            raise self._unknown(session_id)
+        return info_of(rows[0])
+
+    def find(self, wanted: str, workspace: str | Path | None = None) -> SessionInfo:
+        """The session that a person means: `last`, an id, or the beginning of one (with or without its prefix).
+
+        Args:
+            workspace: only sessions of this folder, as it was given to `create`.
+
+        Raises SessionUnknown when there is none or more than one.
+        """
+        among = self.sessions(workspace)
+        if wanted == "last":
+            if among:
+                return among[0]
+            raise SessionUnknown(
+                _("There is no session to resume here yet."), _("`interpreter sessions list` shows all of them.")
+            )
+        for info in among:
+            if info.id == wanted:
+                return info
+        matches = [
+            i for i in among if wanted and (i.id.startswith(wanted) or i.id.partition("_")[2].startswith(wanted))
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = ", ".join(info.id for info in matches[:SHOWN_MATCHES])
+            raise SessionUnknown(
+                _("More than one session begins with {wanted}: {names}.", wanted=wanted, names=names),
+                _("Give more of the id."),
+            )
+        raise self._unknown(wanted)
+
+    def holder(self, session_id: str) -> Holder | None:
+        """The process that holds a session now; None when none does."""
+        return holder_of(self.folder(session_id) / "lock")
+
+    def delete(self, session_id: str) -> None:
+        """Remove a session with everything in it, for ever.
+
+        Close its keeper first: what writes into its folder meanwhile is not stopped here.
+        Raises SessionUnknown, SessionBusy, StoreError.
+        """
+        key, _workspace = self._row(session_id)
+        lock = self._hold(session_id)
+        try:
+            with self.database.transaction(full=True) as connection:
+                connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
+            self.database.give_back()
+            remove_tree(self.folder(session_id))
+        except OSError as error:
+            raise StoreError(
+                _("The session's folder {path} could not be removed: {reason}.",
+                  path=self.folder(session_id), reason=reason_of(error)),
+                _("Its log is deleted; remove the folder by hand."),
+            ) from error  # fmt: skip
+        finally:
+            lock.release()
+
+    def _unknown(self, wanted: str) -> SessionUnknown:
+        return SessionUnknown(
+            _("There is no session {id}.", id=wanted), _("`interpreter sessions list` shows those that there are.")
+        )
+
+    def close(self) -> None:
+        """Write what was appended, then close the log. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        self.database.close()
+        if self._temporary:
+            remove_tree(self.home)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+
+def begins(session_id: str, wanted: str) -> bool:
+    return session_id.startswith(wanted) or session_id.partition("_")[2].startswith(wanted)
+
+
+def info_of(row: tuple[Any, ...]) -> SessionInfo:
+    name, workspace, created, updated, size = row
+    return SessionInfo(
+        id=name,
+        workspace=workspace,
+        created=created / 1e6,
+        updated=(updated if updated is not None else created) / 1e6,
+        size=size or 0,
+    )

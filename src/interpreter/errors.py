@@ -144,6 +144,11 @@ class FormatError(InterpreterError):
     `message` goes back to the model as it stands: what was wrong, and exactly what was expected.
     """
 
+    def __init__(self, message: str, hint: str = "", *, call_id: str = "") -> None:
+        super().__init__(message, hint)
+        self.call_id = call_id
+        """The native tool call that could not be read, if it was one."""
+
 
 class Waiting(InterpreterError):
     exit_code = 4

@@ -101,6 +101,7 @@ class ModelFailed(Value, tag="model_failed"):
 class ActionProposed(Value, tag="action_proposed"):
     turn: str
     step: int
+    """0: the person's own code (`%%`), not the model's."""
     action: Action
 
 

@@ -1,0 +1,155 @@
+"""Step policies beside the loop: each looks at what happened and answers go, tell or stop."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..text.i18n import _
+from ..types.messages import Usage
+from .options import AgentOptions
+
+FAILED = {"error", "timeout", "limit", "died", "lost", "refused"}
+
+
+@dataclass(frozen=True)
+class Tell:
+    text: str
+    """A sentence to the model."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    reason: Literal["failed", "limit"]
+    exit_code: int
+    text: str
+    """What the person reads."""
+    ask: bool = False
+    """True: a person who is there may say go on."""
+
+
+Verdict = Tell | Stop | None
+
+
+@dataclass
+class Tally:
+    """What one turn has used so far."""
+
+    started: float = field(default_factory=time.monotonic)
+    steps: int = 0
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    cost: float | None = None
+
+    def add(self, usage: Usage) -> None:
+        self.prompt += usage.prompt
+        self.cached += usage.cached
+        self.completion += usage.completion
+        self.reasoning += usage.reasoning
+        if usage.cost is not None:
+            self.cost = (self.cost or 0.0) + usage.cost
+
+    def usage(self) -> Usage:
+        return Usage(
+            prompt=self.prompt,
+            cached=self.cached,
+            completion=self.completion,
+            reasoning=self.reasoning,
+            cost=self.cost,
+        )
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+class Guards:
+    """All step policies of one turn."""
+
+    def __init__(self, options: AgentOptions, tally: Tally) -> None:
+        self._options = options
+        self._tally = tally
+        self._failures = 0
+        self._seen: dict[str, int] = {}
+        self._empty = 0
+        self._promises = 0
+
+    def before_step(self) -> Verdict:
+        """The bounds of the turn: steps, seconds, tokens, cost."""
+        o, t = self._options, self._tally
+        kept = _("Everything done so far is kept. To go on: say so, or raise the limit.")
+        if (most := o.steps()) is not None and t.steps >= most:
+            return Stop("limit", 5, _("The limit of {n} steps was reached.", n=most) + " " + kept)
+        if (longest := o.seconds()) is not None and t.seconds() >= longest:
+            return Stop("limit", 5, _("The limit of {n} seconds was reached.", n=round(longest)) + " " + kept)
+        if (tokens := o.tokens()) is not None and t.prompt + t.completion >= tokens:
+            return Stop("limit", 5, _("The limit of {n} tokens was reached.", n=tokens) + " " + kept)
+        if o.max_cost is not None and t.cost is not None and t.cost >= o.max_cost:
+            return Stop("limit", 5, _("The cost limit of {n} was reached.", n=o.max_cost) + " " + kept)
+        return None
+
+    def after_action(self, code: str, status: str, output: str) -> Verdict:
+        """Failures in a row, and the same code with the same result."""
+        key = hashlib.sha256(f"{code}\0{status}\0{output}".encode("utf-8", "replace")).hexdigest()
+        self._seen[key] = self._seen.get(key, 0) + 1
+        if self._seen[key] >= 3:
+            text = _("The model ran the same code three times with the same result. Stopped.")
+            return Stop("failed", 1, text, ask=True)
+        verdict = self._count(status in FAILED)
+        if verdict is None and self._seen[key] == 2:
+            return Tell(
+                "You ran exactly this code before, with exactly this result. Running it again will not help: "
+                "try another way, or say what stands in the way."
+            )
+        return verdict
+
+    def after_format_error(self) -> Verdict:
+        return self._count(True)
+
+    def after_text(self, text: str, finish: str) -> Verdict:
+        """An answer without an action: empty, or a promise and nothing more, is asked once more."""
+        if not text.strip():
+            self._empty += 1
+            if self._empty > 2:
+                return Stop("failed", 1, _("The model answered nothing three times. Stopped."))
+            return Tell("Your answer was empty. Call execute to go on, or give the final answer in words.")
+        if self._promises == 0 and finish != "length" and promises(text):
+            self._promises += 1
+            return Tell(
+                "You said what you will do but ran nothing. Call execute now; if the task is done, give the answer."
+            )
+        return None
+
+    def forgive(self) -> None:
+        """The person said go on."""
+        self._failures = 0
+        self._seen.clear()
+
+    def _count(self, failed: bool) -> Verdict:
+        self._failures = self._failures + 1 if failed else 0
+        if self._failures > self._options.max_retries:
+            text = _("{n} attempts in a row failed. Stopped.", n=self._failures)
+            return Stop("failed", 1, text, ask=True)
+        return None
+
+
+BEGINNINGS = (
+    *("let me ", "let's ", "now let me", "now i will", "now i'll", "next, i", "next i will", "first, i", "i will ", "i'll "),
+    *("i am going to", "i'm going to", "我将", "我会", "让我", "接下来我", "下面我", "现在我", "首先我"),
+)
+
+
+def promises(text: str) -> bool:
+    """True when the last sentence announces an act instead of reporting one."""
+    last = [line for line in text.strip().splitlines() if line.strip()][-1].strip().lstrip("#*-> ")
+    sentence = last
+    for mark in (". ", "。", "! ", "！"):
+        sentence = sentence.rstrip(".。!！:：…").rsplit(mark, 1)[-1].strip()
+    if last.endswith(("?", "？")):
+        return False
+    if sentence.lower().startswith(("let me know", "i'll be ", "i will be ", "让我知道")):
+        return False
+    return last.endswith((":", "：", "...", "…")) or sentence.lower().startswith(BEGINNINGS)

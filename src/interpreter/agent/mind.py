@@ -1,0 +1,88 @@
+"""The model with its memory: composes requests that fit the window, and reads answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ..aio import Tasks
+from ..errors import FormatError
+from ..llm import ModelClient
+from ..types.actions import Action
+from ..types.messages import Answer, ModelRequest, Piece, ServerFacts, ToolSpec, Usage
+from .compaction import Gauge, budget, plan
+from .history import History
+from .observe import cap_for
+from .parse import read_answer
+from .ports import Emitter
+
+TOOLS_COST = 260
+"""Tokens of the tools' schemas, by estimate."""
+
+
+class Mind:
+    def __init__(
+        self,
+        client: ModelClient,
+        history: History,
+        emitter: Emitter,
+        tools: tuple[ToolSpec, ...],
+        languages: dict[str, str],
+        *,
+        context_window: int | None,
+        max_tokens: int | None,
+        temperature: float | None,
+    ) -> None:
+        self._client, self._history, self._emitter = client, history, emitter
+        self._tools, self._languages = tools, languages
+        self._context_window, self._max_tokens, self._temperature = context_window, max_tokens, temperature
+        self._gauge = Gauge(TOOLS_COST)
+        self.tasks = Tasks()
+
+    @property
+    def facts(self) -> ServerFacts:
+        return self._client.facts or ServerFacts(api_base="", model="")
+
+    @property
+    def window(self) -> int | None:
+        """The context window in tokens: what the person set, else what the server says."""
+        return self._context_window or self.facts.context_window
+
+    async def connect(self) -> ServerFacts:
+        """First contact; does nothing when it was made before. Raises ModelError."""
+        return self._client.facts or await self._client.connect()
+
+    def cap(self) -> int:
+        """Characters that one observation may have."""
+        return cap_for(self.window)
+
+    async def request(self, attempt: int) -> ModelRequest:
+        """The next request. `attempt` > 0: the server said the one before was too long; leave more room each time."""
+        room = int(budget(self.window, self._max_tokens) * (1.0, 0.7, 0.5, 0.35)[attempt])
+        messages = self._history.messages()
+        size = self._gauge.tokens(messages)
+        if size > room:
+            while size > room and (smaller := plan(self._history, size - int(room * 0.6))) is not None:
+                await self._emitter.emit(smaller)
+                messages = self._history.messages()
+                size = self._gauge.tokens(messages)
+        return ModelRequest(
+            messages=messages, tools=self._tools, max_tokens=self._max_tokens, temperature=self._temperature
+        )
+
+    def can_shrink(self) -> bool:
+        return plan(self._history, 1) is not None
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Piece]:
+        return self._client.stream(request)
+
+    def learn(self, usage: Usage) -> None:
+        self._gauge.learn(usage.prompt)
+
+    def read(self, answer: Answer) -> tuple[tuple[Action, ...], tuple[FormatError, ...]]:
+        """The actions that an answer asks for, and what could not be read of it."""
+        reading = read_answer(answer, tuple(t.name for t in self._tools), self._languages)
+        return reading.actions, reading.errors
+
+    async def close(self) -> None:
+        await self.tasks.close()
+        await self._client.close()

@@ -1,0 +1,71 @@
+"""A completion, read for the model (capped) and for the person."""
+
+from __future__ import annotations
+
+from ..types.actions import Completion, Observation
+
+DIED = "The kernel ended while your code ran; its variables and imports are gone. A new one starts with your next call."
+
+
+def cap_for(window: int | None, most: int = 10_000) -> int:
+    """Characters of one observation: 10,000, or what an eighth of the window holds (at three characters a token)."""
+    return most if window is None else max(600, min(most, window // 8 * 3))
+
+
+def observe(completion: Completion, output: str, shown: str, facts: tuple[str, ...]) -> Observation:
+    """Compose the observation.
+
+    Args:
+        completion: how it ended.
+        output: the program's output, cleaned and already cut to the cap.
+        shown: the same for the person.
+        facts: what `diagnose` looked up.
+    """
+    parts: list[str] = []
+    if output.strip():
+        parts.append(output.rstrip("\n"))
+    if completion.result:
+        parts.append(completion.result.rstrip("\n"))
+    if completion.error is not None:
+        report = completion.error
+        trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
+        if trace not in output:
+            parts.append(trace)
+    for display in completion.displays:
+        parts.append(f"[{display.mime} shown to the person and saved: {display.path.rsplit('/', 1)[-1]}]")
+    ending = ending_line(completion)
+    if ending:
+        parts.append(ending)
+    if facts:
+        parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in facts))
+    text = "\n".join(parts) or "(no output)"
+    return Observation(text=text, shown=shown, facts=facts)
+
+
+def ending_line(completion: Completion) -> str:
+    """How it ended, where that is not plain from the output; empty for a quiet success."""
+    seconds = f"{completion.duration:.1f} s"
+    match completion.status:
+        case "ok":
+            return ""
+        case "error":
+            code = completion.exit_status
+            return f"[exit status {code}]" if code not in (None, 0) and completion.error is None else ""
+        case "interrupted":
+            note = f"[The person stopped this after {seconds}.]"
+            return f"{note} {DIED}" if completion.restarted else note
+        case "timeout":
+            note = f"[Stopped: it ran longer than its limit ({completion.limit or seconds}).]"
+            return f"{note} {DIED}" if completion.restarted else note
+        case "limit":
+            note = f"[Stopped by a limit: {completion.limit}.]"
+            return f"{note} {DIED}" if completion.restarted else note
+        case "died":
+            why = f" ({completion.limit})" if completion.limit else ""
+            status = f", exit status {completion.exit_status}" if completion.exit_status is not None else ""
+            return f"[{DIED[:-1]}{status}{why}.]"
+        case "lost":
+            return (
+                "[The interpreter's own machinery broke while this ran. It is not known how far it got; this is not an "
+                "error of your code. Check what is there before running anything again.]"
+            )

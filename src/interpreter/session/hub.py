@@ -1,0 +1,88 @@
+"""The one way out of a session: first the log, then the watchers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from ..types.events import LIVE, Event, SessionClosed, Stored
+
+CLOSED = None
+
+
+class Log(Protocol):
+    """What the hub needs of the store."""
+
+    async def append(self, event: Event, /) -> list[Stored]: ...
+
+
+class Watch:
+    """A subscription. It counts from the moment it is made, not from its first read."""
+
+    MOST_LIVE = 10_000
+    """Live events that may wait for a slow watcher; beyond that they are left out. Stored events never are."""
+
+    def __init__(self, on_end: Callable[[Watch], None]) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._on_end = on_end
+
+    def put(self, event: Event | None) -> None:
+        if isinstance(event, LIVE) and self._queue.qsize() >= self.MOST_LIVE:
+            return
+        self._queue.put_nowait(event)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._queue.get()
+        if event is CLOSED:
+            self._on_end(self)
+            raise StopAsyncIteration
+        return event
+
+    def close(self) -> None:
+        self._on_end(self)
+        self._queue.put_nowait(CLOSED)
+
+
+class Hub:
+    def __init__(self, log: Log, readers: tuple[Callable[[Event], None], ...] = ()) -> None:
+        self._log = log
+        self._readers = readers
+        self._watches: list[Watch] = []
+
+    async def emit(self, event: Event) -> None:
+        """Store, then let the readings (history) and the watchers see it.
+
+        Raises:
+            StoreError: the log did not take it; nobody has seen it.
+        """
+        await self._log.append(event)
+        for reader in self._readers:
+            reader(event)
+        self._send(event)
+
+    def show(self, event: Event) -> None:
+        """Show a live-only event."""
+        self._send(event)
+
+    def watch(self) -> Watch:
+        watch = Watch(self._drop)
+        self._watches.append(watch)
+        return watch
+
+    def close(self) -> None:
+        for watch in list(self._watches):
+            watch.put(CLOSED)
+
+    def _send(self, event: Event) -> None:
+        for watch in self._watches:
+            watch.put(event)
+        if isinstance(event, SessionClosed):
+            self.close()
+
+    def _drop(self, watch: Watch) -> None:
+        if watch in self._watches:
+            self._watches.remove(watch)

@@ -1,0 +1,259 @@
+"""One conversation: ops in, events out, one turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from ..agent.approvals import Approvals
+from ..agent.gate import Gate, waiting_text
+from ..agent.guards import Guards, Tally
+from ..agent.loop import Loop
+from ..agent.mind import Mind
+from ..agent.options import AgentOptions
+from ..agent.runner import Runner
+from ..agent.turns import INTERRUPTED, End, Turn
+from ..aio import Tasks
+from ..errors import InterpreterError, StoreError, UsageError
+from ..text.i18n import _
+from ..types.actions import Action
+from ..types.base import new_id
+from ..types.events import (
+    ActionProposed,
+    ConversationReset,
+    ConversationUndone,
+    ModeChanged,
+    NoteAdded,
+    SessionClosed,
+    TurnFinished,
+    TurnStarted,
+)
+from ..types.messages import ServerFacts
+from ..types.ops import Close, Interrupt, Op, Reset, ResolveApproval, SetMode, Steer, SubmitInput, Undo
+from .hub import Hub, Watch
+from .owncode import read_own_code
+
+Preparation = Callable[[str], Awaitable[None]]
+"""Runs at a turn's start with the person's words: offers grants for files that they name."""
+
+
+class Machines(Protocol):
+    """What the session itself needs of `kernels.Kernels`."""
+
+    async def interrupt(self) -> None: ...
+
+    async def restart(self, language: str | None = None) -> None: ...
+
+    async def close(self, keep: bool = False) -> None: ...
+
+
+class Session:
+    """A conversation with a model, its kernels, and its log."""
+
+    def __init__(
+        self,
+        session: str,
+        workspace: Path,
+        hub: Hub,
+        approvals: Approvals,
+        gate: Gate,
+        mind: Mind,
+        runner: Runner,
+        loop: Loop,
+        machines: Machines,
+        options: AgentOptions,
+        *,
+        where: str,
+        release: Callable[[], None],
+        prepare: Preparation,
+    ) -> None:
+        self.id = session
+        self.workspace = workspace
+        self.where = where
+        """In which walls code runs, in words."""
+        self.turns: list[str] = []
+        """Ids of the turns that the conversation holds."""
+        self.pending: tuple[Action, ...] = ()
+        """Actions that waited for an approval when the session was left; an empty SubmitInput goes on with them."""
+        self._hub, self._approvals, self._gate, self._mind = hub, approvals, gate, mind
+        self._runner, self._loop, self._machines, self._options = runner, loop, machines, options
+        self._release, self._prepare = release, prepare
+        self._tasks = Tasks()
+        self._turn: Turn | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def facts(self) -> ServerFacts | None:
+        """What first contact with the model's server showed; None before it."""
+        return self._mind.facts if self._mind.facts.api_base else None
+
+    @property
+    def window(self) -> int | None:
+        return self._mind.window
+
+    @property
+    def auto(self) -> bool:
+        return self._gate.auto
+
+    @property
+    def busy(self) -> bool:
+        return self._turn is not None
+
+    def watch(self) -> Watch:
+        """Every event from this call on, in order."""
+        return self._hub.watch()
+
+    async def send(self, op: Op) -> None:
+        """Take one op; returns when it is accepted, not when its effect is over.
+
+        Raises:
+            UsageError: the op does not fit now; nothing was changed.
+            StoreError: the log could not take it.
+        """
+        if self._closed:
+            raise UsageError(_("The session is closed."), _("Everything is kept; resume it by its id."))
+        match op:
+            case SubmitInput():
+                await self._submit(op)
+            case ResolveApproval():
+                self._approvals.resolve(op)
+            case Interrupt():
+                await self._interrupt()
+            case Steer():
+                if self._turn is None:
+                    raise UsageError(_("No turn is running."))
+                self._turn.steers.append(op.text)
+            case SetMode():
+                self._gate.auto = op.auto
+                await self._hub.emit(ModeChanged(auto=op.auto))
+            case Undo():
+                await self._undo(op.turns)
+            case Reset():
+                await self._reset()
+            case Close():
+                await self.close(keep_kernels=op.keep_kernels)
+
+    async def close(self, *, keep_kernels: bool = False) -> None:
+        """End the work in this process. A running turn is interrupted first; nothing of the log is lost."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._turn is not None:
+            await self._interrupt()
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+        try:
+            await self._hub.emit(SessionClosed(reason="parked" if keep_kernels else "closed"))
+        except StoreError:
+            self._hub.close()
+        await self._tasks.close()
+        await self._mind.close()
+        await self._machines.close(keep=keep_kernels)
+        self._release()
+
+    async def _submit(self, op: SubmitInput) -> None:
+        self._idle(_("A turn is running; wait for its end or interrupt it."))
+        if not op.text.strip() and not op.images and not self.pending:
+            raise UsageError(_("There is nothing to do: the task is empty."))
+        tally = Tally()
+        turn = Turn(new_id("t"), tally, Guards(self._options, tally))
+        self._turn = turn
+        try:
+            await self._hub.emit(TurnStarted(turn=turn.id, text=op.text, images=op.images))
+        except BaseException:
+            self._turn = None
+            raise
+        self.turns.append(turn.id)
+        self._running = self._tasks.start(self._run(turn, op.text), name=turn.id)
+
+    async def _run(self, turn: Turn, text: str) -> None:
+        started = time.monotonic()
+        try:
+            end = await self._work(turn, text)
+        except InterpreterError as error:
+            end = End("sandbox" if error.exit_code == 7 else "failed", error.exit_code, str(error))
+        except Exception as error:
+            kept = _("Everything up to here is kept in session {session}.", session=self.id)
+            what = _("An error inside interpreter itself: {error}", error=f"{type(error).__name__}: {error}")
+            end = End("failed", 1, f"{what}\n{kept}")
+        text = end.text or self._closing_text(end)
+        finished = TurnFinished(
+            turn=turn.id,
+            reason=end.reason,
+            exit_code=end.exit_code,
+            text=text,
+            steps=turn.tally.steps,
+            usage=turn.tally.usage(),
+            duration=time.monotonic() - started,
+        )
+        self._turn = None
+        try:
+            await self._hub.emit(finished)
+        except StoreError:
+            self._hub.show(finished)
+
+    async def _work(self, turn: Turn, text: str) -> End:
+        if (own := read_own_code(text)) is not None:
+            return await self._own(turn, own)
+        await self._prepare(text)
+        pending, self.pending = self.pending, ()
+        try:
+            await self._mind.connect()
+        except InterpreterError as error:
+            self.pending = pending
+            return End("model", error.exit_code, str(error))
+        if turn.stop.is_set():
+            return INTERRUPTED
+        return await self._loop.run(turn, pending if not text.strip() else ())
+
+    async def _own(self, turn: Turn, action: Action) -> End:
+        """The person's own code: typed, so approved; it still passes the gate and the log."""
+        await self._hub.emit(ActionProposed(turn=turn.id, step=0, action=action))
+        admitted = self._gate.own(action)
+        finished = await self._runner.run(admitted.permit, admitted.action)
+        return INTERRUPTED if turn.stop.is_set() else End("done", 0 if finished.status == "ok" else 1)
+
+    def _closing_text(self, end: End) -> str:
+        kept = _("Everything so far is kept in session {session}.", session=self.id)
+        match end.reason:
+            case "waiting":
+                return waiting_text(self.id)
+            case "interrupted":
+                return _("Interrupted.") + " " + kept
+            case "denied":
+                return _("Not run: you said no.") + " " + kept
+            case _:
+                return ""
+
+    async def _interrupt(self) -> None:
+        turn = self._turn
+        if turn is None:
+            return
+        turn.stop.set()
+        self._approvals.cancel_all()
+        await self._machines.interrupt()
+        if turn.tally.steps and not self._closed:
+            await self._hub.emit(NoteAdded(text="The person interrupted.", source="person"))
+
+    async def _undo(self, turns: int) -> None:
+        self._idle(_("A turn is running; interrupt it first."))
+        if turns < 1 or turns > len(self.turns):
+            raise UsageError(_("There are {n} turns to undo.", n=len(self.turns)))
+        first = self.turns[-turns]
+        await self._hub.emit(ConversationUndone(turn=first))
+        del self.turns[-turns:]
+
+    async def _reset(self) -> None:
+        self._idle(_("A turn is running; interrupt it first."))
+        await self._hub.emit(ConversationReset())
+        self.turns.clear()
+        self._approvals.forget_standing()
+        await self._machines.restart()
+
+    def _idle(self, otherwise: str) -> None:
+        if self._turn is not None:
+            raise UsageError(otherwise)

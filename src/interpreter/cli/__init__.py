@@ -1,1 +1,1 @@
-
+"""The door for people: arguments, one task, a conversation, management."""

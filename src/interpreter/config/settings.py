@@ -7,25 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from ..agent.options import AgentOptions
+from ..llm.options import ModelOptions, Prices
 from ..types.base import Value
 from ..types.walls import Limits
 from .keys import KEYS, Key
-
-
-class ModelOptions(Value):
-    api_base: str = ""
-    model: str = ""
-    api_key: str = ""
-    context_window: int | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 300.0
-    max_retries: int = 2
-    tools: Literal["auto", "on", "off"] = "auto"
-    prices: dict[str, float] | None = None
-    extra_body: dict[str, Any] = {}
-    headers: dict[str, str] = {}
 
 
 class WallOptions(Value):
@@ -76,6 +61,8 @@ def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
     for name, value in values.items():
         part, dot, field = KEYS[name].target.partition(".")
         chosen = value_of(Settings(), KEYS[name]) if value is None else value
+        if name == "llm.prices" and isinstance(chosen, dict):
+            chosen = Prices(**chosen)
         if dot:
             parts.setdefault(part, {})[field] = chosen
         else:

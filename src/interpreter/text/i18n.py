@@ -1,17 +1,16 @@
 """What people read, in their language: gettext catalogues, read straight from the `.po` files.
 
-Sentences for the model are never translated.
+Sentences for the model are never translated. Nothing heavy is imported here: `--help` waits for it.
 """
 
 from __future__ import annotations
 
-import ast
 import os
-from functools import lru_cache
-from pathlib import Path
 
 LANGUAGES = ("en", "zh_CN")
+ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 _state = {"language": ""}
+_read: dict[str, dict[str, str]] = {}
 
 
 def language_of(name: str) -> str:
@@ -40,11 +39,16 @@ def _(sentence: str, /, **values: object) -> str:
     return found.format(**values) if values else found
 
 
-@lru_cache(maxsize=4)
 def catalogue(name: str) -> dict[str, str]:
     """All translations of a language; empty for English."""
-    path = Path(__file__).parent / "locale" / f"{name}.po"
-    return read_po(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if name not in _read:
+        path = os.path.join(os.path.dirname(__file__), "locale", f"{name}.po")  # noqa: PTH118, PTH120 - pathlib costs 4 ms
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                _read[name] = read_po(file.read())
+        except FileNotFoundError:
+            _read[name] = {}
+    return _read[name]
 
 
 def read_po(text: str) -> dict[str, str]:
@@ -61,5 +65,11 @@ def read_po(text: str) -> dict[str, str]:
         elif line.startswith("msgstr "):
             field, line = "msgstr", line[7:]
         if line.startswith('"') and field:
-            parts[field] = parts.get(field, "") + str(ast.literal_eval(line))
+            parts[field] = parts.get(field, "") + unquote(line)
     return entries
+
+
+def unquote(text: str) -> str:
+    """The content of a string in double quotes, as gettext writes it."""
+    pieces = text.strip()[1:-1].replace("\\\\", "\0").split("\\")
+    return (pieces[0] + "".join(ESCAPES.get(p[:1], p[:1]) + p[1:] for p in pieces[1:])).replace("\0", "\\")

@@ -1,0 +1,67 @@
+"""From the words of a command line to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import InterpreterError, UsageError
+from ..text.i18n import _, set_language
+from .arguments import Arguments, parse
+from .flags import NOT_YET
+from .help import help_text
+from .say import say, say_error
+
+if TYPE_CHECKING:
+    from .contract import Open
+
+
+def run(words: Sequence[str], open_session: Open | None = None) -> int:
+    """Do what the command line says. `open_session` is given by tests; else it is that of `app`."""
+    try:
+        _early_language(words)
+        return _run(parse(words), open_session)
+    except InterpreterError as error:
+        say_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        say(_("Interrupted."))
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more; Python would complain again while it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _early_language(words: Sequence[str]) -> None:
+    """`--lang` decides also about the words of an error in the command line itself."""
+    for at, word in enumerate(words):
+        if word.startswith("--lang="):
+            set_language(word[7:])
+        elif word == "--lang" and at + 1 < len(words):
+            set_language(words[at + 1])
+
+
+def _run(arguments: Arguments, open_session: Open | None) -> int:
+    if arguments.asked == "help" and not arguments.command:
+        sys.stdout.write(help_text())
+        return 0
+    if arguments.asked == "version":
+        from .. import __version__
+
+        sys.stdout.write(f"interpreter {__version__}\n")
+        return 0
+    if arguments.asked in NOT_YET:
+        raise UsageError(
+            _("Control of the screen is not there yet."),
+            _("Everything else works without this flag: code in Python, shell, JavaScript and more."),
+        )
+    if arguments.command:
+        from .manage import manage
+
+        return manage(arguments)
+    from .task import run_task
+
+    return run_task(arguments, open_session)

@@ -91,6 +91,8 @@ class History:
                 else:
                     self._say(Said(event.text, person=event.source == "person"))
             case ModelAnswered():
+                if self.open.cache is not None:
+                    self.open.cache += spoken(event)
                 self.open.answer = event
                 self.segments.append(Segment())
             case ActionProposed():
@@ -224,9 +226,13 @@ def render(segment: Segment) -> list[Message]:
     if lines or images:
         found.append(Message(role="user", parts=(TextPart(text="\n\n".join(lines)), *images)))
     if answer is not None and not segment.dropped:
-        parts = (TextPart(text=answer.text),) if answer.text else ()
-        found.append(Message(role="assistant", parts=parts, calls=answer.calls))
+        found.extend(spoken(answer))
     return found
+
+
+def spoken(answer: ModelAnswered) -> tuple[Message, ...]:
+    parts = (TextPart(text=answer.text),) if answer.text else ()
+    return (Message(role="assistant", parts=parts, calls=answer.calls),)
 
 
 def account(segment: Segment) -> str:

@@ -1,6 +1,6 @@
 """Puts the walls of a `Launch` around the calling process: run in the keeper's forked child, right before exec.
 
-Standard library only. Whatever fails raises `OSError`: the child must then exit, never run the program without its walls.
+Standard library only. Whatever fails raises `OSError`: the child must then exit, never run its program unwalled.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any
 from . import wayout
 
 SECCOMP_HERE = "@seccomp@"
+OPEN_HERE = "@open:"
 PROXY_HERE = "@proxy@"
 libc = ctypes.CDLL(None, use_errno=True)
 # The same on x86_64 and aarch64.
+NR_OPENAT2 = 437
+RESOLVE_NO_LINKS = 0x02 | 0x04
 NR_LANDLOCK = {"create": 444, "add": 445, "restrict": 446}
 NR_CAPSET = {"x86_64": 126, "aarch64": 91}
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 28, 38, 47
@@ -61,7 +64,7 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
     close_others(keep)
     limit(launch.get("rlimits") or {}, backend)
     if backend == "bubblewrap":
-        launch["argv"] = with_filter(launch["argv"], launch.get("seccomp") or b"")
+        launch["argv"] = with_descriptors(launch["argv"], launch.get("seccomp") or b"")
     elif backend == "landlock":
         die_with_parent()
         drop_capabilities()
@@ -73,7 +76,9 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
 def close_others(keep: set[int]) -> None:
     first = 0
     for fd in sorted(keep):
-        os.closerange(first, fd)
+        if fd > first:
+            # An empty range would be taken for all descriptors there are.
+            os.closerange(first, fd)
         first = fd + 1
     os.closerange(first, 1 << 30)
 
@@ -106,17 +111,29 @@ def tasks_of(uid: int) -> int:
     return count
 
 
-def with_filter(argv: Iterable[str], program: bytes) -> list[str]:
-    """The command with its placeholder replaced by the descriptor of the filter."""
-    argv = list(argv)
-    if SECCOMP_HERE not in argv:
-        return argv
-    if not program:
-        raise OSError("the launch names a system call filter and brings none")
-    fd = os.memfd_create("seccomp", 0)
-    os.write(fd, program)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return [str(fd) if word == SECCOMP_HERE else word for word in argv]
+def with_descriptors(argv: Iterable[str], program: bytes) -> list[str]:
+    """The command with its placeholders replaced by descriptors: of the filter, and of paths that may not be links."""
+    words: list[str] = []
+    for word in argv:
+        if word == SECCOMP_HERE:
+            if not program:
+                raise OSError("the launch names a system call filter and brings none")
+            fd = os.memfd_create("seccomp", 0)
+            os.write(fd, program)
+            os.lseek(fd, 0, os.SEEK_SET)
+            word = str(fd)
+        elif word.startswith(OPEN_HERE) and word.endswith("@"):
+            word = str(open_without_links(word[len(OPEN_HERE) : -1]))
+        words.append(word)
+    return words
+
+
+def open_without_links(path: str) -> int:
+    """A descriptor that only names a path, of which no part may be a symbolic link."""
+    how = ctypes.create_string_buffer(struct.pack("=QQQ", os.O_PATH, 0, RESOLVE_NO_LINKS), 24)
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    result = libc.syscall(ctypes.c_long(NR_OPENAT2), ctypes.c_int(-100), name, how, ctypes.c_size_t(24))
+    return checked(int(result), path)
 
 
 def checked(result: int, what: str) -> int:
@@ -189,7 +206,9 @@ def restrict(rules: dict[str, Any]) -> None:
     scope = SCOPE_ALL if abi >= SCOPE_ABI else 0
     attributes = struct.pack("=QQQ", rights, net, scope)[: 24 if scope else 16 if net else 8]
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    create = libc.syscall(ctypes.c_long(NR_LANDLOCK["create"]), buffer, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
+    create = libc.syscall(
+        ctypes.c_long(NR_LANDLOCK["create"]), buffer, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0)
+    )
     ruleset = checked(create, "Landlock")
     reading = EXECUTE | READ_FILE | READ_DIR
     for path in rules.get("read", ()):

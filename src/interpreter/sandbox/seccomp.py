@@ -7,7 +7,7 @@ does. Everything else passes, because an unknown program must not break on a cal
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 from collections.abc import Iterable
 from typing import Literal
@@ -169,7 +169,7 @@ def build(sockets: Sockets, machine: str = "") -> bytes:
 
     Raises SandboxUnavailable on a machine for which there is no table.
     """
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in ARCHITECTURES:
         raise SandboxUnavailable(
             _("There is no system call filter for this processor ({machine}).", machine=machine),

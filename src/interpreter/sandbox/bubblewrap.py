@@ -1,0 +1,175 @@
+"""Walls by bubblewrap: namespaces of its own for users, processes, files, network; only what is named appears."""
+# ruff: noqa: PTH -- paths are the strings that a launch carries
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from ..errors import SandboxUnavailable
+from ..text.i18n import _
+from ..types.walls import Launch, Profile
+from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits
+from .profile import PROTECTED
+from .seccomp import build
+from .system import system, within
+
+SECCOMP_HERE = "@seccomp@"
+OPEN_HERE = "@open:{path}@"
+NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+PRLIMIT = "/usr/bin/prlimit"
+
+
+class Mount(NamedTuple):
+    path: str
+    kind: Literal["read", "write", "hide", "protect"]
+
+
+class Bubblewrap:
+    name = "bubblewrap"
+    living_grants = True
+
+    def launch(self, profile: Profile, argv: Sequence[str]) -> Launch:
+        refuse_host_network(profile, self.name)
+        program = shutil.which("bwrap")
+        if program is None:
+            raise SandboxUnavailable(*self.missing())
+        features = help_of(program)
+        mounts = plan(profile)
+        command = [program, *NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        if "--disable-userns" in features:
+            command.append("--disable-userns")
+        if profile.network == "closed":
+            command.append("--unshare-net")
+        command += ["--hostname", "sandbox", *system_arguments()]
+        env = dict(profile.environment)
+        command += temporary(env, profile, mounts)
+        command += mount_arguments(mounts, by_descriptor="--ro-bind-fd" in features)
+        command += ["--remount-ro", "/proc", "--remount-ro", "/"]
+        command += ["--chdir", profile.workspace, "--seccomp", SECCOMP_HERE, "--", *bounded(profile), *argv]
+        return Launch(
+            backend=self.name,
+            argv=tuple(command),
+            env=env,
+            cwd="/",
+            rlimits=rlimits(profile),
+            seccomp=build("namespace"),
+            mount_slot="/",
+            cgroup=cgroup(profile),
+            proxy=proxy(profile),
+        )
+
+    def missing(self) -> tuple[str, str]:
+        if shutil.which("bwrap") is None:
+            return _("bubblewrap is not installed."), _("Install it, for example with: sudo apt install bubblewrap")
+        return "", ""
+
+    def identity(self) -> str:
+        program = shutil.which("bwrap") or ""
+        try:
+            found = os.stat(program)
+        except OSError:
+            return "none"
+        return f"{program} {found.st_mtime_ns} {found.st_size} {found.st_mode}"
+
+    def holds(self) -> dict[str, bool]:
+        return dict.fromkeys(WALLS, True)
+
+
+@lru_cache(maxsize=4)
+def help_of(program: str) -> frozenset[str]:
+    """The options that this version of bubblewrap knows."""
+    try:
+        done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(word for word in (done.stdout + done.stderr).split() if word.startswith("--"))
+
+
+def plan(profile: Profile) -> list[Mount]:
+    """What appears where, the nearer to the root the earlier; what another mount already shows is left out."""
+    wanted: dict[str, Mount] = {}
+
+    def want(paths: Iterable[str], kind: Literal["read", "write", "hide", "protect"]) -> None:
+        for path in paths:
+            wanted[path] = Mount(path, kind)
+
+    want((p for name in outside(profile) for p in spellings(name)), "read")
+    want((p for name in profile.hidden for p in spellings(name)), "hide")
+    want((p for name in (*profile.writable, profile.workspace) for p in spellings(name)), "write")
+    want(system().hidden, "hide")
+    for name in PROTECTED:
+        path = os.path.join(os.path.realpath(profile.workspace), name)
+        if os.path.lexists(path) and not os.path.islink(path):
+            want((path,), "protect")
+    mounts: list[Mount] = [Mount(folder, "read") for folder in system().folders]
+    for mount in sorted(wanted.values(), key=lambda m: (m.path.count("/"), m.path)):
+        above = next((m for m in reversed(mounts) if within(mount.path, (m.path,))), None)
+        shown = above.kind if above is not None else "hide"
+        if mount.kind == "hide":
+            needed = shown != "hide" and os.path.lexists(mount.path)
+        elif mount.kind == "read":
+            needed = shown in ("hide",) and os.path.exists(mount.path)
+        else:
+            needed = mount.kind == "protect" or shown != "write"
+        if needed:
+            mounts.append(mount)
+    return mounts[len(system().folders) :]
+
+
+def spellings(path: str) -> Iterable[str]:
+    """A path as it was named and as it really is."""
+    named, real = os.path.abspath(path), os.path.realpath(path)
+    return (named,) if named == real else (real, named)
+
+
+def system_arguments() -> list[str]:
+    found = system()
+    words = [word for folder in found.folders for word in ("--ro-bind", folder, folder)]
+    words += [word for link, target in found.links for word in ("--symlink", target, link)]
+    return [*words, "--proc", "/proc", "--dev", "/dev"]
+
+
+def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount]) -> list[str]:
+    """A private /tmp, the same for all kernels of the session, with names short enough for sockets.
+
+    Where something else has to appear below /tmp it is empty and each kernel's own: a folder that a program inside
+    may write must never be where the next sandbox puts its mounts.
+    """
+    folder = env.get("TMPDIR", "")
+    if folder in profile.writable and not any(within(mount.path, ("/tmp",)) for mount in mounts):
+        env["TMPDIR"] = "/tmp"
+        return ["--bind", folder, "/tmp"]
+    return ["--perms", "1777", "--tmpfs", "/tmp"]
+
+
+def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool) -> list[str]:
+    words: list[str] = []
+    masks: list[str] = []
+    for path, kind in mounts:
+        if kind == "write":
+            words += ["--bind", path, path]
+        elif kind == "read":
+            words += ["--ro-bind", path, path]
+        elif kind == "protect":
+            # A kernel that already runs may swap this name for a link while we look: the descriptor cannot be swapped.
+            source = ["--ro-bind-fd", OPEN_HERE.format(path=path)] if by_descriptor else ["--ro-bind", path]
+            words += [*source, path]
+        elif os.path.isdir(path):
+            words += ["--perms", "0111", "--tmpfs", path]
+            masks += ["--remount-ro", path]
+        else:
+            words += ["--ro-bind", "/dev/null", path]
+    return words + masks
+
+
+def bounded(profile: Profile) -> list[str]:
+    """Sets the bound on processes from inside, where the kernel counts those of this sandbox alone."""
+    count = profile.limits.processes
+    if count is None or os.geteuid() == 0 or not os.access(PRLIMIT, os.X_OK):
+        return []
+    return [PRLIMIT, f"--nproc={count}", "--"]

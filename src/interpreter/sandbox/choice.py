@@ -1,0 +1,203 @@
+"""Which backend: the strongest that was seen to work here, or the one that was named; never another one."""
+# ruff: noqa: PTH -- paths are the strings that a launch carries
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from ..errors import SandboxUnavailable
+from ..text.i18n import _
+from ..types.base import Value
+from ..types.walls import Launch, Profile
+from .backend import WALLS, Backend
+from .bubblewrap import Bubblewrap
+from .host import Host
+from .landlock import Landlock
+
+FORMAT = 1
+"""Raised when the walls change, so that older results of trying are not trusted."""
+PROGRAM = Path(__file__).parents[1] / "keeper" / "walled.py"
+SWITCHES = (
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/kernel/unprivileged_userns_clone",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+)
+BACKENDS: dict[str, Backend] = {"bubblewrap": Bubblewrap(), "landlock": Landlock(), "host": Host()}
+STRONGEST_FIRST = ("bubblewrap", "landlock")
+
+
+class Report(Value):
+    """One backend, for `interpreter doctor`."""
+
+    name: str
+    works: bool
+    reason: str = ""
+    """Why it does not; empty when it does."""
+    remedy: str = ""
+    holds: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+def choose(profile: Profile, *, cache: Path | None = None) -> Backend:
+    """The backend for a profile.
+
+    `auto` takes the strongest that works here, as was seen by trying; the result is kept in `cache` (a file; None: in
+    the person's cache folder) until the machine changes or starts anew.
+
+    Raises:
+        SandboxUnavailable: none works, or the named one does not; with the reason and the remedy.
+    """
+    if profile.backend == "host":
+        return BACKENDS["host"]
+    names = STRONGEST_FIRST if profile.backend == "auto" else (profile.backend,)
+    reasons: list[tuple[str, str, str]] = []
+    for name in names:
+        reason, remedy = tried(name, cache or cache_file())
+        if not reason:
+            return BACKENDS[name]
+        reasons.append((name, reason, remedy))
+    what = "\n".join(f"{name}: {reason}" for name, reason, _remedy in reasons)
+    remedies = "\n".join(dict.fromkeys(remedy for _name, _reason, remedy in reasons if remedy))
+    if profile.backend == "auto":
+        message = _("There is no sandbox on this machine that works.\n{reasons}", reasons=what)
+    else:
+        message = _("The sandbox {name} does not work here.\n{reasons}", name=profile.backend, reasons=what)
+    last = _("Nothing was run. Without any walls, at your own risk: --sandbox host")
+    raise SandboxUnavailable(message, f"{remedies}\n{last}" if remedies else last)
+
+
+def report(*, cache: Path | None = None) -> list[Report]:
+    """Every backend, tried anew."""
+    lines: list[Report] = []
+    for name in STRONGEST_FIRST:
+        reason, remedy = tried(name, cache or cache_file(), fresh=True)
+        held = BACKENDS[name].holds()
+        lines.append(
+            Report(
+                name=name,
+                works=not reason,
+                reason=reason,
+                remedy=remedy,
+                holds=tuple(wall for wall in WALLS if held[wall]),
+                lacks=tuple(wall for wall in WALLS if not held[wall]),
+            )
+        )
+    return lines
+
+
+def tried(name: str, cache: Path, *, fresh: bool = False) -> tuple[str, str]:
+    """Why a backend does not work here, and the remedy; both empty when it works."""
+    backend = BACKENDS[name]
+    reason, remedy = backend.missing()
+    if reason:
+        return reason, remedy
+    key = f"{FORMAT} {os.geteuid()} {machine()} {name} {backend.identity()}"
+    if not fresh and (known := read_cache(cache).get(key)) is not None:
+        return known, remedy_for(name) if known else ""
+    found = try_out(backend)
+    write_cache(cache, key, found)
+    return found, remedy_for(name) if found else ""
+
+
+def remedy_for(name: str) -> str:
+    if name == "bubblewrap" and os.path.exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"):
+        return _(
+            "AppArmor may forbid user namespaces; a profile for bwrap in /etc/apparmor.d allows them for it alone."
+        )
+    if name == "bubblewrap":
+        return _("User namespaces may be switched off here; containers often forbid them.")
+    return _("Install bubblewrap, or use a newer kernel that has Landlock switched on.")
+
+
+def try_out(backend: Backend) -> str:
+    """Start a real program inside; returns what went wrong, or nothing."""
+    with tempfile.TemporaryDirectory(prefix="interpreter-") as folder:
+        profile = Profile(
+            backend="host" if backend.name == "host" else "auto",
+            workspace=os.path.realpath(folder),
+            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        )
+        try:
+            done = run(backend.launch(profile, ["/bin/sh", "-c", "echo inside"]), timeout=20)
+        except SandboxUnavailable as error:
+            return error.message
+        except subprocess.TimeoutExpired:
+            return _("It did not start within 20 seconds.")
+    if done.returncode == 0 and done.stdout == b"inside\n":
+        return ""
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return said[-1][:300] if said else _("It ended with exit status {status}.", status=done.returncode)
+
+
+def run(launch: Launch, *, timeout: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a program inside its walls to its end, with its output in memory: for small and short ones.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    body = msgspec.json.encode(launch)
+    fd = os.memfd_create("launch", 0)
+    try:
+        os.write(fd, body)
+        os.lseek(fd, 0, os.SEEK_SET)
+        command = [sys.executable, "-I", "-S", str(PROGRAM), str(fd)]
+        return subprocess.run(command, pass_fds=(fd,), capture_output=True, input=stdin, timeout=timeout, check=False)
+    finally:
+        os.close(fd)
+
+
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """What the kernel is and how its switches stand."""
+    values = [os.uname().release]
+    for path in SWITCHES:
+        try:
+            values.append(Path(path).read_text(encoding="ascii").strip())
+        except OSError:
+            values.append("-")
+    return " ".join(values)
+
+
+def cache_file() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "interpreter" / "sandbox.json"
+
+
+@lru_cache(maxsize=4)
+def _parsed(body: bytes) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])
+    except msgspec.DecodeError:
+        return {}
+
+
+def read_cache(path: Path) -> dict[str, str]:
+    """What was found before; empty where the file is absent, torn or somebody else's."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return {}
+            return dict(_parsed(file.read(65_536)))
+    except OSError:
+        return {}
+
+
+def write_cache(path: Path, key: str, value: str) -> None:
+    """Best effort: without it, the next start tries again."""
+    known = dict(list(read_cache(path).items())[-7:]) | {key: value}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".sandbox-")
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(known, file)
+        os.replace(name, path)
+    except OSError:
+        return

@@ -1,0 +1,120 @@
+"""What of this machine every sandbox may read, and what of that stays hidden."""
+# ruff: noqa: PTH -- paths are the strings that a launch carries
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDERS = (
+    "/usr",
+    "/etc",
+    "/opt",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+    "/run/current-system",
+    "/var/lib/texmf",
+    "/var/cache/fontconfig",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)
+"""Programs, their libraries and their public settings. Nothing of other users, nothing of services."""
+SECRET = (
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssl/private",
+    "/etc/pki/tls/private",
+    "/etc/NetworkManager/system-connections",
+    "/etc/wireguard",
+    "/etc/krb5.keytab",
+    "/etc/security/opasswd",
+    "/etc/polkit-1/rules.d",
+    "/etc/letsencrypt",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/docker",
+    "/etc/ppp",
+    "/etc/openvpn",
+    "/etc/ipsec.secrets",
+)
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+class System(NamedTuple):
+    folders: tuple[str, ...]
+    """Absolute, real folders."""
+    links: tuple[tuple[str, str], ...]
+    """Name and target of the folders that are links (`/bin` to `usr/bin`)."""
+    hidden: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def system() -> System:
+    """What there is of the system here."""
+    folders: list[str] = []
+    links: list[tuple[str, str]] = []
+    for folder in FOLDERS:
+        if os.path.islink(folder) and "/" not in folder[1:]:
+            links.append((folder, os.readlink(folder)))
+        elif os.path.isdir(folder):
+            folders.append(folder)
+    hidden = [path for path in SECRET if os.path.lexists(path)]
+    hidden += [str(path) for path in Path("/etc/ssh").glob("*_key")]
+    if os.geteuid() == 0:
+        hidden += [path for top in ("/etc", "/opt") for path in closed_to_others(top) if not within(path, hidden)]
+    return System(tuple(folders), tuple(links), tuple(hidden))
+
+
+def closed_to_others(top: str) -> Iterable[str]:
+    """What under a folder only its owner or group may read.
+
+    Root keeps an owner's rights inside every sandbox, because files know it by its number.
+    """
+    try:
+        entries = list(os.scandir(top))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except OSError:
+            continue
+        if stat.S_ISLNK(mode):
+            continue
+        if not mode & stat.S_IROTH or (stat.S_ISDIR(mode) and not mode & stat.S_IXOTH):
+            yield entry.path
+        elif stat.S_ISDIR(mode) and top != "/opt":
+            yield from closed_to_others(entry.path)
+
+
+def within(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of the folders or lies in one."""
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def without(folder: str, hidden: Iterable[str]) -> list[str]:
+    """Paths that together are the folder but for what is hidden in it; for walls that can only add."""
+    inside = [path for path in hidden if within(path, (folder,))]
+    if not inside:
+        return [folder]
+    if folder in inside:
+        return []
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [path for name in names for path in without(os.path.join(folder, name), inside)]

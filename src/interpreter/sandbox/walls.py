@@ -1,0 +1,101 @@
+"""The walls of one session: a profile, the backend that holds it, and what was granted since."""
+# ruff: noqa: PTH -- paths are the strings that a launch carries
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..errors import SandboxUnavailable, UsageError
+from ..text.i18n import _
+from ..types.walls import Launch, Profile
+from .backend import Backend
+from .choice import choose
+from .system import system, within
+
+
+class Walls:
+    """Makes the launches of a session's kernels.
+
+    Args:
+        profile: what kernels may reach; grows by `grant` alone.
+        backend: None chooses by the profile.
+        network_log: the file, outside the walls, to which the proxy writes each attempt; needed with network "proxy".
+        allow_private: let the proxy reach private and loopback addresses; for tests.
+
+    Raises:
+        SandboxUnavailable: no backend holds the profile.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        backend: Backend | None = None,
+        *,
+        network_log: Path | str = "",
+        allow_private: bool = False,
+    ) -> None:
+        self.profile = profile
+        self.backend = backend if backend is not None else choose(profile)
+        self._lock = threading.Lock()
+        self._proxy: dict[str, Any] = {"log": str(network_log), "allow_private": allow_private}
+
+    def describe(self) -> str:
+        """The backend's name, as it is stored with every action."""
+        return self.backend.name
+
+    def launch(
+        self,
+        argv: Sequence[str],
+        *,
+        readable: Iterable[str] = (),
+        writable: Iterable[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Launch:
+        """How to start a program inside; the further paths and variables are for it alone.
+
+        Raises:
+            SandboxUnavailable: the working folder is gone, or the backend cannot hold what is asked.
+        """
+        with self._lock:
+            profile = self.profile
+        if not os.path.isdir(profile.workspace):
+            raise SandboxUnavailable(
+                _("The working folder {path} is gone.", path=profile.workspace),
+                _("Nothing was run; the session is kept. Make the folder again, or start in another one."),
+            )
+        profile = msgspec.structs.replace(
+            profile,
+            readable=(*profile.readable, *readable),
+            writable=(*profile.writable, *writable),
+            environment=profile.environment | dict(env or {}),
+        )
+        launch = self.backend.launch(profile, argv)
+        return launch if launch.proxy is None else msgspec.structs.replace(launch, proxy=launch.proxy | self._proxy)
+
+    def grant(self, path: str, access: Literal["read", "write"] = "read") -> str:
+        """Open a path of the host to the kernels: those to come, and the living where the backend can.
+
+        The caller has asked the person. Returns the path under which living kernels see it (the same as outside)
+        after the keeper's `grant`, or an empty string where they must be started anew.
+
+        Raises:
+            UsageError: there is no such path, or it holds what is never opened.
+        """
+        real = os.path.realpath(os.path.expanduser(path))
+        if not os.path.exists(real):
+            raise UsageError(_("There is no {path}.", path=path), _("Nothing was opened."))
+        closed = (*self.profile.hidden, *system().hidden)
+        if within(real, closed) or any(within(name, (real,)) for name in closed):
+            raise UsageError(_("{path} is never opened to programs.", path=path), _("Nothing was opened."))
+        with self._lock:
+            kind = "writable" if access == "write" else "readable"
+            paths: tuple[str, ...] = getattr(self.profile, kind)
+            if real not in paths:
+                self.profile = msgspec.structs.replace(self.profile, **{kind: (*paths, real)})
+        return real if self.backend.living_grants else ""

@@ -124,3 +124,5 @@ class ServerFacts(Value):
     models: tuple[str, ...] = ()
     found: bool = False
     """True when discovery on the usual local ports chose this server."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the person, in their language: what was found, what to know about this server."""

@@ -25,7 +25,7 @@ PIECE = 1 << 20
 
 
 class Blobs:
-    """The blobs of one session. Everything here waits for the disk: call it on the writer's thread."""
+    """The blobs of one session. Usable from any thread; large blobs wait for the disk."""
 
     def __init__(self, database: Database, key: int, folder: Callable[[], Path]) -> None:
         self._database = database

@@ -117,11 +117,11 @@ class SessionLog:
             )
         self._database.give_back()
 
-    async def put_bytes(self, data: bytes, suffix: str = ".bin") -> OutputRef:
+    def put_bytes(self, data: bytes, suffix: str = ".bin") -> OutputRef:
         """Keep bytes as a blob; durable with the next durable event. Raises StoreError."""
-        return await self._writer.run(lambda: self._blobs.put_bytes(data, suffix))
+        return self._blobs.put_bytes(data, suffix)
 
-    async def put_file(self, path: str | Path, sha256: str = "") -> OutputRef:
+    def put_file(self, path: str | Path, sha256: str = "") -> OutputRef:
         """Move a finished file (and the `.idx` beside it) into the session, under its hash.
 
         Args:
@@ -129,16 +129,16 @@ class SessionLog:
             sha256: what its writer computed. Small files are checked against it; empty: computed here.
 
         An empty file is removed, and the reference has no path. The same call after a crash gives the same reference.
-        The file is durable with the next durable event. Raises StoreError.
+        It is durable with the next durable event. Large ones wait for the disk here: an event loop calls it through
+        `asyncio.to_thread`. Raises StoreError.
         """
-        source = Path(path)
-        return await self._writer.run(lambda: self._blobs.put_file(source, sha256))
+        return self._blobs.put_file(Path(path), sha256)
 
-    async def put_output(self, ref: OutputRef) -> OutputRef:
+    def put_output(self, ref: OutputRef) -> OutputRef:
         """`put_file` for a completion's output; what was dropped stays told."""
         if not ref.path:
             return ref
-        return msgspec.structs.replace(await self.put_file(ref.path, ref.sha256), dropped=ref.dropped)
+        return msgspec.structs.replace(self.put_file(ref.path, ref.sha256), dropped=ref.dropped)
 
     def read_blob(self, ref: OutputRef, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a blob from `offset` on. Raises StoreError; LogDamaged when the file is gone."""

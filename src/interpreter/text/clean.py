@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from .decode import decode
+
 LINE_CAP = 1 << 16
 """Characters of an unfinished line that a cleaner holds before it lets them go."""
 SWALLOW_CAP = 1 << 20
@@ -38,7 +40,7 @@ MOVES = re.compile(r"([\r\b\x1c\x1d])")
 HIDDEN_CHARACTER = re.compile(f"[{HIDDEN}]")
 
 
-class Cleaner:
+class LineCleaner:
     """Cleans a stream that comes in pieces; sequences and characters may be split between them.
 
     A line is given when it is finished, because a carriage return may still change it.
@@ -101,7 +103,8 @@ class Cleaner:
             tail = INCOMPLETE.search(text, max(text.rfind("\x1b"), 0))
             if tail is not None:
                 text, self._pending = text[: tail.start()], tail.group()
-            text = DCS.sub("", OSC.sub("", text))
+            if STRING_START.search(text):
+                text = DCS.sub("", OSC.sub("", text))
             if found := STRING_START.search(text):
                 self._swallow = OSC_END if found.group()[1] == "]" else DCS_END
                 self._swallowed = len(text) - found.end()
@@ -159,11 +162,42 @@ class Cleaner:
         return done
 
 
-def clean(text: str | bytes) -> str:
-    """A whole text at once. The end of the last line stays as it was."""
-    if isinstance(text, str) and plain(text):
+class StreamCleaner:
+    """Cleans a stream for live views: everything is given at once, also an unfinished line.
+
+    Where something that was given is overwritten, a carriage return and the line as it stands now follow; a view
+    begins its line again there. Within one piece only the last state of a line is given.
+    """
+
+    def __init__(self) -> None:
+        self._lines = LineCleaner()
+        self._shown = ""
+
+    def feed(self, piece: str | bytes) -> str:
+        return self._given(self._lines.feed(piece))
+
+    def flush(self) -> str:
+        """The stream has ended: what is left of it."""
+        given = self._given(self._lines.flush())
+        self._shown = ""
+        return given
+
+    def _given(self, done: str) -> str:
+        text, shown = done + self._lines.partial, self._shown
+        self._shown = self._lines.partial
+        if text.startswith(shown):
+            return text[len(shown) :]
+        line, newline, rest = text.partition("\n")
+        return "\r" + line.ljust(len(shown)) + newline + rest
+
+
+def clean_text(text: str | bytes) -> str:
+    """A whole text at once. The end of the last line stays as it was. Bytes are decoded as `decode.decode` does."""
+    if isinstance(text, bytes):
+        text = decode(text)[0]
+    if plain(text):
         return text
-    cleaner = Cleaner()
+    cleaner = LineCleaner()
     return cleaner.feed(text) + cleaner.flush()
 
 

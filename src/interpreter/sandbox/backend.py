@@ -1,5 +1,4 @@
 """The contract of a sandbox backend, and what all of them share."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Walls by bubblewrap: namespaces of its own for users, processes, files, network; only what is named appears."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 
@@ -16,11 +15,13 @@ from ..types.walls import Launch, Profile
 from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits
 from .profile import PROTECTED
 from .seccomp import build
+from .seen import recall, remember
 from .system import system, within
 
 SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:{path}@"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+NEWER_OPTIONS = ("--disable-userns", "--ro-bind-fd")
 PRLIMIT = "/usr/bin/prlimit"
 
 
@@ -38,7 +39,7 @@ class Bubblewrap:
         program = shutil.which("bwrap")
         if program is None:
             raise SandboxUnavailable(*self.missing())
-        features = help_of(program)
+        features = options_of(program, self.identity())
         mounts = plan(profile)
         command = [program, *NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         if "--disable-userns" in features:
@@ -81,13 +82,17 @@ class Bubblewrap:
 
 
 @lru_cache(maxsize=4)
-def help_of(program: str) -> frozenset[str]:
+def options_of(program: str, identity: str) -> frozenset[str]:
     """The options that this version of bubblewrap knows."""
+    if (known := recall(f"options {identity}")) is not None:
+        return frozenset(known.split())
     try:
         done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
-    return frozenset(word for word in (done.stdout + done.stderr).split() if word.startswith("--"))
+    found = frozenset(word for word in (done.stdout + done.stderr).split() if word in NEWER_OPTIONS)
+    remember(f"options {identity}", " ".join(sorted(found)))
+    return found
 
 
 def plan(profile: Profile) -> list[Mount]:

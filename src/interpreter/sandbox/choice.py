@@ -1,14 +1,11 @@
 """Which backend: the strongest that was seen to work here, or the one that was named; never another one."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -21,16 +18,11 @@ from .backend import WALLS, Backend
 from .bubblewrap import Bubblewrap
 from .host import Host
 from .landlock import Landlock
+from .seen import recall, remember
 
 FORMAT = 1
 """Raised when the walls change, so that older results of trying are not trusted."""
 PROGRAM = Path(__file__).parents[1] / "keeper" / "walled.py"
-SWITCHES = (
-    "/proc/sys/kernel/random/boot_id",
-    "/proc/sys/user/max_user_namespaces",
-    "/proc/sys/kernel/unprivileged_userns_clone",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-)
 BACKENDS: dict[str, Backend] = {"bubblewrap": Bubblewrap(), "landlock": Landlock(), "host": Host()}
 STRONGEST_FIRST = ("bubblewrap", "landlock")
 
@@ -47,11 +39,11 @@ class Report(Value):
     lacks: tuple[str, ...] = ()
 
 
-def choose(profile: Profile, *, cache: Path | None = None) -> Backend:
+def choose(profile: Profile) -> Backend:
     """The backend for a profile.
 
-    `auto` takes the strongest that works here, as was seen by trying; the result is kept in `cache` (a file; None: in
-    the person's cache folder) until the machine changes or starts anew.
+    `auto` takes the strongest that works here, as was seen by trying; the result is kept in the person's cache
+    folder until the machine changes or starts anew.
 
     Raises:
         SandboxUnavailable: none works, or the named one does not; with the reason and the remedy.
@@ -61,7 +53,7 @@ def choose(profile: Profile, *, cache: Path | None = None) -> Backend:
     names = STRONGEST_FIRST if profile.backend == "auto" else (profile.backend,)
     reasons: list[tuple[str, str, str]] = []
     for name in names:
-        reason, remedy = tried(name, cache or cache_file())
+        reason, remedy = tried(name)
         if not reason:
             return BACKENDS[name]
         reasons.append((name, reason, remedy))
@@ -75,11 +67,11 @@ def choose(profile: Profile, *, cache: Path | None = None) -> Backend:
     raise SandboxUnavailable(message, f"{remedies}\n{last}" if remedies else last)
 
 
-def report(*, cache: Path | None = None) -> list[Report]:
+def report() -> list[Report]:
     """Every backend, tried anew."""
     lines: list[Report] = []
     for name in STRONGEST_FIRST:
-        reason, remedy = tried(name, cache or cache_file(), fresh=True)
+        reason, remedy = tried(name, fresh=True)
         held = BACKENDS[name].holds()
         lines.append(
             Report(
@@ -94,17 +86,17 @@ def report(*, cache: Path | None = None) -> list[Report]:
     return lines
 
 
-def tried(name: str, cache: Path, *, fresh: bool = False) -> tuple[str, str]:
+def tried(name: str, *, fresh: bool = False) -> tuple[str, str]:
     """Why a backend does not work here, and the remedy; both empty when it works."""
     backend = BACKENDS[name]
     reason, remedy = backend.missing()
     if reason:
         return reason, remedy
-    key = f"{FORMAT} {os.geteuid()} {machine()} {name} {backend.identity()}"
-    if not fresh and (known := read_cache(cache).get(key)) is not None:
+    key = f"{FORMAT} {name} {backend.identity()}"
+    if not fresh and (known := recall(key)) is not None:
         return known, remedy_for(name) if known else ""
     found = try_out(backend)
-    write_cache(cache, key, found)
+    remember(key, found)
     return found, remedy_for(name) if found else ""
 
 
@@ -152,52 +144,3 @@ def run(launch: Launch, *, timeout: float, stdin: bytes = b"") -> subprocess.Com
         return subprocess.run(command, pass_fds=(fd,), capture_output=True, input=stdin, timeout=timeout, check=False)
     finally:
         os.close(fd)
-
-
-@lru_cache(maxsize=1)
-def machine() -> str:
-    """What the kernel is and how its switches stand."""
-    values = [os.uname().release]
-    for path in SWITCHES:
-        try:
-            values.append(Path(path).read_text(encoding="ascii").strip())
-        except OSError:
-            values.append("-")
-    return " ".join(values)
-
-
-def cache_file() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "interpreter" / "sandbox.json"
-
-
-@lru_cache(maxsize=4)
-def _parsed(body: bytes) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, str])
-    except msgspec.DecodeError:
-        return {}
-
-
-def read_cache(path: Path) -> dict[str, str]:
-    """What was found before; empty where the file is absent, torn or somebody else's."""
-    try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_uid != os.geteuid():
-                return {}
-            return dict(_parsed(file.read(65_536)))
-    except OSError:
-        return {}
-
-
-def write_cache(path: Path, key: str, value: str) -> None:
-    """Best effort: without it, the next start tries again."""
-    known = dict(list(read_cache(path).items())[-7:]) | {key: value}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".sandbox-")
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(known, file)
-        os.replace(name, path)
-    except OSError:
-        return

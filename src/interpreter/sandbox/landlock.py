@@ -1,5 +1,4 @@
 """Walls by Landlock and seccomp: nothing to install, but they can only forbid, not hide or replace."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The default profile: the working folder, the session's scratch, the system, and an environment by allow-list."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """What of this machine every sandbox may read, and what of that stays hidden."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The walls of one session: a profile, the backend that holds it, and what was granted since."""
-# ruff: noqa: PTH -- paths are the strings that a launch carries
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -252,16 +253,18 @@ def test_a_folder_of_the_tools_home_is_for_its_owner_alone(workspace: Path, home
         assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_every_python_on_this_machine_is_read_right(workspace: Path, home: Path) -> None:
+def test_every_python_on_this_machine_is_read_right(
+    workspace: Path, home: Path, real_environ: Mapping[str, str]
+) -> None:
     """Not only the one that the tests run on: other versions, as a person's `.venv` has them."""
-    versions = sorted(Path("~/.pyenv/versions").expanduser().glob("3.[89]*/bin/python3")) + sorted(
-        Path("~/.pyenv/versions").expanduser().glob("3.1?.*/bin/python3")
-    )
+    root = Path(real_environ.get("PYENV_ROOT", Path(real_environ.get("HOME", "/nowhere"), ".pyenv")), "versions")
+    found = [*root.glob("3.[89].*/bin/python3"), *root.glob("3.1?.*/bin/python3")]
+    versions = [python for python in found if os.access(python, os.X_OK)]
     if not versions:
         pytest.skip("no further Python versions here")
     for python in versions:
         prefix = make_venv(workspace / python.parent.parent.name / ".venv", str(python))
-        found = find_environment(prefix.parent, home, {})
-        answer = run(found, ASK + "; import sysconfig; print(sysconfig.get_path('purelib'))")
-        assert (answer[0], answer[3]) == (found.prefix, found.site)
-        assert f"{answer[1]}/lib" in found.readable
+        environment = find_environment(prefix.parent, home, {})
+        answer = run(environment, ASK + "; import sysconfig; print(sysconfig.get_path('purelib'))")
+        assert (answer[0], answer[3]) == (environment.prefix, environment.site)
+        assert f"{answer[1]}/lib" in environment.readable

@@ -1,0 +1,155 @@
+"""Reading a person's answer from the terminal, line by line, without blocking anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import termios
+import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from ..text.i18n import _
+from ..types.ops import ResolveApproval
+from .contract import Question
+from .say import say
+from .views.words import answer_keys
+
+YES = ("y", "yes", "是", "是的", "好", "好的", "可以", "行", "同意", "允许", "运行")
+NO = ("n", "no", "否", "不", "不要", "不行", "不用", "拒绝")
+EDIT = ("e", "edit", "改", "编辑", "修改")
+ALWAYS = ("a", "always", "总是", "始终", "一直", "都可以")
+END_OF_INPUT = "\x04"
+SUFFIXES = {"python": ".py", "shell": ".sh", "javascript": ".js", "typescript": ".ts", "r": ".R", "sql": ".sql"}
+Kind = Literal["yes", "no", "edit", "always", ""]
+
+
+def understand(line: str) -> tuple[Kind, str]:
+    """What a typed line says, in English or Chinese, and the reason behind a no. "" for anything unclear."""
+    text = unicodedata.normalize("NFKC", line).strip()
+    words: tuple[tuple[Kind, tuple[str, ...]], ...] = (("yes", YES), ("no", NO), ("edit", EDIT), ("always", ALWAYS))
+    for kind, spellings in words:
+        if text.lower().rstrip(".!。") in spellings:
+            return kind, ""
+    match = re.match(r"(?:n|no|否|不要|不行|拒绝)(?:[,，:：;；。]\s*|\s+)(.+)", text, re.IGNORECASE | re.DOTALL)
+    return ("no", match[1].strip()) if match else ("", "")
+
+
+class Answers:
+    """The person at the terminal on standard input."""
+
+    def __init__(self) -> None:
+        self._watching = False
+        self._saved: list[int | list[bytes | int]] | None = None
+        self._buffer = b""
+        self._put: Callable[[str], None] | None = None
+
+    def open(self, question: Question, put: Callable[[str], None]) -> None:
+        """Show the line to answer on and hand over what is typed, a line at a time; END_OF_INPUT for Ctrl-D.
+
+        What was typed before the question stood there is thrown away: it cannot have been meant for it.
+        """
+        request = question.request
+        self.close()
+        if request.kind != "input":
+            self._forget_typed()
+        self._echo(not request.secret)
+        sys.stderr.write("> " if request.kind == "input" else answer_keys(request.kind))
+        sys.stderr.flush()
+        self._put = put
+        asyncio.get_running_loop().add_reader(0, self._readable)
+        self._watching = True
+
+    def close(self) -> None:
+        """Stop reading; the terminal is as it was."""
+        if self._watching:
+            asyncio.get_running_loop().remove_reader(0)
+            self._watching = False
+        if self._saved is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
+            self._saved = None
+            say("")
+        self._buffer = b""
+
+    async def read(self, question: Question, line: str) -> ResolveApproval | Literal["leave"] | None:
+        """The op for a typed line; "leave" when input has ended; None: ask again."""
+        request = question.request
+        if line == END_OF_INPUT:
+            say("")
+            return "leave" if request.kind != "input" else ResolveApproval(approval=request.approval, answer="no")
+        if request.kind == "input":
+            return ResolveApproval(approval=request.approval, answer="yes", text=line)
+        kind, reason = understand(line)
+        if request.kind != "run" and kind in ("edit", "always"):
+            kind = ""
+        if kind == "edit" and question.action is not None:
+            self.close()
+            code = await edit(question.action.code, question.action.language)
+            return None if code is None else ResolveApproval(approval=request.approval, answer="edit", code=code)
+        if not kind or kind == "edit":
+            say(_("Please answer with one of the letters."))
+            return None
+        return ResolveApproval(approval=request.approval, answer=kind, reason=reason)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(0, 65536)
+        except OSError:
+            data = b""
+        if self._put is None:
+            return
+        if not data and not self._buffer:
+            asyncio.get_running_loop().remove_reader(0)
+            self._watching = False
+            self._put(END_OF_INPUT)
+            return
+        self._buffer += data
+        if b"\n" in self._buffer or not data:
+            line, _newline, self._buffer = self._buffer.partition(b"\n")
+            self._put(line.decode("utf-8", "replace").rstrip("\r"))
+
+    def _forget_typed(self) -> None:
+        with suppress(termios.error):
+            termios.tcflush(0, termios.TCIFLUSH)
+
+    def _echo(self, on: bool) -> None:
+        if on:
+            return
+        with suppress(termios.error):
+            self._saved = termios.tcgetattr(0)
+            quiet = termios.tcgetattr(0)
+            quiet[3] &= ~termios.ECHO
+            termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+
+
+async def edit(code: str, language: str) -> str | None:
+    """The code as the person's editor left it; None when nothing was changed or no editor could be run."""
+    return await asyncio.to_thread(_edit, code, language)
+
+
+def _edit(code: str, language: str) -> str | None:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="interpreter-") as folder:
+        path = Path(folder) / ("code" + SUFFIXES.get(language, ".txt"))
+        path.write_bytes(code.encode())
+        try:
+            # Through the shell, as git does it: $EDITOR may hold arguments and quotes of the person's own.
+            status = subprocess.run(["/bin/sh", "-c", f'{editor} "$1"', "sh", str(path)], check=False).returncode
+            edited = path.read_bytes().decode()
+        except (OSError, UnicodeError) as error:
+            say(_("The edited code cannot be read: {reason}", reason=str(error)))
+            return None
+    if status != 0:
+        say(_("The editor ended with {status}; nothing was changed.", status=status))
+        return None
+    if edited == code or edited == code + "\n":
+        say(_("The code was not changed."))
+        return None
+    return edited

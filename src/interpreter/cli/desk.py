@@ -1,0 +1,155 @@
+"""One turn at a front end: events, signals and typed answers arrive in one queue and are taken one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from ..errors import UsageError
+from ..text.i18n import _
+from ..types.actions import Action
+from ..types.events import (
+    ActionProposed,
+    ApprovalRequested,
+    ApprovalResolved,
+    Event,
+    TurnFinished,
+)
+from ..types.ops import Interrupt, Op, ResolveApproval
+from .answers import Answers
+from .contract import Conversation, Question, View
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Leave(Exception):
+    """The person wants to go now."""
+
+
+class Desk:
+    """The one place where a front end waits.
+
+    The first Ctrl-C stops what runs; the second leaves; a third ends the process where it stands.
+    """
+
+    def __init__(self, session: Conversation, view: View, answers: Answers | None) -> None:
+        self._session, self._view, self._answers = session, view, answers
+        self._events: AsyncIterator[Event] = session.watch()
+        self._inbox: asyncio.Queue[Event | signal.Signals | str | None] = asyncio.Queue()
+        self._actions: dict[str, Action] = {}
+        self._presses = 0
+        self._question: Question | None = None
+        self._worker: asyncio.Task[object] | None = None
+
+    def __enter__(self) -> Desk:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._signalled, number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_question()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    async def pump(self) -> None:
+        """Carry the session's events into the queue, until the session is closed. Runs beside the rest."""
+        async for event in self._events:
+            self._inbox.put_nowait(event)
+        self._inbox.put_nowait(None)
+
+    async def turn(self, op: Op) -> TurnFinished | None:
+        """Send `op` and see its turn through. None: the session closed under it.
+
+        Raises:
+            Leave: the person pressed Ctrl-C twice, or the terminal is gone.
+            BrokenPipeError: nobody reads what the view writes.
+        """
+        self._presses = 0
+        self._worker = asyncio.current_task()
+        await self._session.send(op)
+        while (item := await self._inbox.get()) is not None:
+            if isinstance(item, str):
+                await self._typed(item)
+            elif isinstance(item, signal.Signals):
+                await self._stop(item)
+            elif (end := await self._event(item)) is not None:
+                return end
+        return None
+
+    async def catch_up(self) -> None:
+        """Show what has arrived while no turn runs."""
+        while not self._inbox.empty():
+            item = self._inbox.get_nowait()
+            if item is not None and not isinstance(item, (str, signal.Signals)):
+                await self._event(item)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        self._presses += 1
+        if self._presses == 1:
+            self._inbox.put_nowait(number)
+        elif self._presses == 2 and self._worker is not None:
+            self._worker.cancel()
+        elif self._presses > 2:
+            self._view.end()
+            os._exit(130)
+
+    async def _stop(self, number: signal.Signals) -> None:
+        self._close_question()
+        if number == signal.SIGINT:
+            self._view.note(_("Stopping what runs. Ctrl-C again leaves; everything is kept."))
+        await self._session.send(Interrupt())
+        if number != signal.SIGINT:
+            raise Leave
+
+    async def _event(self, event: Event) -> TurnFinished | None:
+        match event:
+            case ActionProposed():
+                self._actions[event.action.id] = event.action
+            case ApprovalResolved():
+                if self._question is not None and self._question.request.approval == event.approval:
+                    self._close_question()
+            case _:
+                pass
+        self._view.show(event)
+        if isinstance(event, ApprovalRequested) and self._answers is not None:
+            self._question = Question(event, self._actions.get(event.action))
+            self._ask()
+        if isinstance(event, TurnFinished):
+            self._actions.clear()
+            return event
+        return None
+
+    def _ask(self) -> None:
+        if self._question is not None and self._answers is not None:
+            self._view.ask(self._question)
+            self._answers.open(self._question, self._inbox.put_nowait)
+
+    def _close_question(self) -> None:
+        self._question = None
+        if self._answers is not None:
+            self._answers.close()
+
+    async def _typed(self, line: str) -> None:
+        question, answers = self._question, self._answers
+        if question is None or answers is None:
+            return
+        op = await answers.read(question, line)
+        if op is None:  # not understood, or the editor changed nothing
+            self._ask()
+            return
+        self._close_question()
+        try:
+            await self._session.send(Interrupt() if op == "leave" else op)
+        except UsageError as error:  # answered from elsewhere in the same moment
+            self._view.note(str(error))
+
+
+def answer(question: Question, **fields: str) -> ResolveApproval:
+    return ResolveApproval(approval=question.request.approval, **fields)  # pyright: ignore[reportArgumentType] - the caller's literals

@@ -1,0 +1,126 @@
+"""One task from beginning to end, or a conversation where nothing is said yet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import IO, TYPE_CHECKING
+
+from ..errors import InterpreterError, UsageError
+from ..text.i18n import _
+from ..types.ops import SubmitInput
+from . import stdin
+from .answers import Answers
+from .arguments import Arguments
+from .configure import find_workspace, read_settings, with_person
+from .contract import Conversation, Open, View
+from .desk import Desk, Leave
+from .say import say
+from .views.machine import JsonLines, JsonResult, write_line
+from .views.plain import Plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..config.settings import Settings
+
+INTERRUPTED = 130
+
+
+def run_task(arguments: Arguments, open_session: Open | None) -> int:
+    """Settle what to do and with whom, then do it; the exit code."""
+    workspace = find_workspace(arguments.workspace)
+    settings = read_settings(workspace, arguments.flags)
+    typed, seen = os.isatty(0), os.isatty(2)
+    if arguments.task is None and typed and arguments.output == "text":
+        from .repl import run_conversation
+
+        return run_conversation(open_session or _app(), with_person(settings, seen), workspace, arguments.resume)
+    try:
+        task = arguments.task
+        if task is None:
+            if typed:
+                raise UsageError(_("There is no task."), _('Give one: interpreter --output json "task"'))
+            task = stdin.read_task()
+        if not task.strip() and not arguments.resume:
+            raise UsageError(_("There is nothing to do: the task is empty."))
+        for note in settings.notes:
+            say(note)
+        data = None
+        if arguments.task is not None and not typed and stdin.has_data():
+            stdin.wait_for_data()
+            data = stdin.take_data()
+        settings = with_person(settings, typed and seen)
+        once = Once(open_session or _app(), settings, workspace, arguments)
+        return asyncio.run(once.run(task, data))
+    except InterpreterError as error:
+        if arguments.output != "text":
+            _write_error(error)
+        raise
+
+
+def _app() -> Open:
+    from ..app import open_session
+
+    return open_session
+
+
+def _write_error(error: InterpreterError) -> None:
+    """An error before or beside the session, in the form that a program reads."""
+    fields = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    write_line({"type": "error", "status": "error", "exit_code": error.exit_code, **fields})
+
+
+class Once:
+    """One task: a session is opened, takes it, and is closed again."""
+
+    def __init__(self, open_session: Open, settings: Settings, workspace: Path, arguments: Arguments) -> None:
+        self._open, self._settings, self._workspace = open_session, settings, workspace
+        self._arguments = arguments
+
+    async def run(self, task: str, data: IO[bytes] | None) -> int:
+        resume = self._arguments.resume or None
+        session = await self._open(self._settings, resume=resume, workspace=self._workspace)
+        view = self._view()
+        if isinstance(view, JsonResult):
+            view.name(session.id, str(session.workspace), session.where)
+        answers = Answers() if self._settings.agent.can_ask else None
+        with Desk(session, view, answers) as desk:
+            codes = await asyncio.gather(self._work(session, desk, view, task, data), desk.pump())
+        return codes[0]
+
+    async def _work(self, session: Conversation, desk: Desk, view: View, task: str, data: IO[bytes] | None) -> int:
+        keep = True  # the kernels wait for a --resume, unless the turn comes to its end
+        try:
+            if data is not None and (path := stdin.keep_data(data, session.scratch)) is not None:
+                task = stdin.with_data(task, path)
+            end = await desk.turn(SubmitInput(text=task))
+            keep = end is not None and end.reason == "waiting"
+            return INTERRUPTED if end is None else end.exit_code
+        except (Leave, asyncio.CancelledError):
+            return INTERRUPTED
+        except BrokenPipeError:
+            # Nobody reads the result: going on would do things that nobody sees.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return INTERRUPTED
+        finally:
+            view.end()
+            await session.close(keep_kernels=keep)
+
+    def _view(self) -> View:
+        settings = self._settings
+        if self._arguments.output == "jsonl":
+            return JsonLines()
+        if self._arguments.output == "json":
+            return JsonResult()
+        return make_view(settings)
+
+
+def make_view(settings: Settings) -> View:
+    """The rich view on a capable terminal, else the plain one."""
+    if settings.plain or not os.isatty(2) or not os.isatty(1) or os.environ.get("TERM", "dumb") == "dumb":
+        return Plain(verbose=settings.verbose)
+    from .views.screen import Screen
+
+    return Screen(verbose=settings.verbose)

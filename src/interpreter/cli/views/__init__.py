@@ -1,0 +1,1 @@
+"""Views: pure consumers of events."""

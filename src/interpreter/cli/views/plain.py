@@ -1,0 +1,170 @@
+"""The view without colours and moving parts: for pipes, logs, dumb terminals and screen readers."""
+
+from __future__ import annotations
+
+import sys
+
+from ...text.i18n import _
+from ...types.actions import Action
+from ...types.events import (
+    ActionFinished,
+    ActionProposed,
+    ApprovalRequested,
+    ApprovalResolved,
+    Event,
+    KernelEvent,
+    ModeChanged,
+    ModelAnswered,
+    ModelAsked,
+    ModelFailed,
+    NoteAdded,
+    OutputChunk,
+    Progress,
+    ReasoningDelta,
+    SessionResumed,
+    TurnFinished,
+    TurnStarted,
+)
+from ..contract import Question
+from ..say import say
+from ..visible import visible
+from . import words
+
+
+class Plain:
+    """Progress on standard error, the answer on standard output."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._said = ""
+        """What the model said before its next action, or as its answer."""
+        self._streamed: set[str] = set()
+        """Actions of which output was shown as it came."""
+        self._open_line = False
+        self._progress = ""
+
+    def show(self, event: Event) -> None:
+        match event:
+            case ModelAsked() if self._verbose:
+                self._line(words.asked_line(event))
+            case ReasoningDelta() if self._verbose:
+                self._piece(visible(event.text))
+            case ModelAnswered():
+                self._said = event.text.strip()
+                if self._verbose:
+                    self._line(words.usage_line(event.usage))
+            case ModelFailed():
+                self._line(_("The model failed: {message}", message=event.message))
+            case ActionProposed():
+                self._proposed(event.action)
+            case ApprovalResolved() if event.action is not None:
+                self._line(_("Edited; this runs:"))
+                self._code(event.action)
+            case OutputChunk():
+                self._output(event)
+            case ActionFinished():
+                self._finished(event)
+            case TurnFinished():
+                self._turn(event)
+            case _:
+                self._other(event)
+
+    def ask(self, question: Question) -> None:
+        if question.request.kind == "run" and question.action is not None:
+            self._line(words.run_question(question))  # its code is on the screen already
+        else:
+            self._line(words.question_text(question))
+
+    def note(self, text: str) -> None:
+        self._line(text)
+
+    def end(self) -> None:
+        self._close_line()
+
+    def _other(self, event: Event) -> None:
+        match event:
+            case NoteAdded() if event.source == "harness" or self._verbose:
+                self._line(_("Note: {text}", text=visible(event.text)))
+            case KernelEvent() if event.what in ("restarted", "died") or self._verbose:
+                self._line(_("Kernel {language}: {what} {reason}", language=event.language, what=event.what,
+                             reason=event.reason).rstrip())  # fmt: skip
+            case SessionResumed() if event.gone:
+                self._line(_("Variables that are gone: {languages}", languages=", ".join(event.gone)))
+            case Progress() if event.what != self._progress:
+                self._progress = event.what
+                self._line(f"{event.what} {event.text}".rstrip())
+            case ModeChanged():
+                self._line(_("Code runs without a question.") if event.auto else _("You are asked before code runs."))
+            case TurnStarted():
+                self._said = ""
+            case ApprovalRequested():
+                pass  # `ask` draws it where somebody can answer
+            case _:
+                pass
+
+    def _proposed(self, action: Action) -> None:
+        if self._said:
+            self._line(self._said)
+            self._said = ""
+        self._code(action)
+
+    def _code(self, action: Action) -> None:
+        self._line(f"--- {words.language_name(action.language)} ---")
+        self._line(visible(action.code.rstrip("\n")))
+        self._line("---")
+
+    def _output(self, event: OutputChunk) -> None:
+        self._streamed.add(event.action)
+        if event.skipped:
+            self._line(_("[… {n} bytes are not shown; all of it is kept]", n=event.skipped))
+        self._piece(event.text)
+
+    def _finished(self, event: ActionFinished) -> None:
+        self._close_line()
+        if event.action not in self._streamed and event.status not in ("refused", "denied", "not_run"):
+            text = event.observation.shown.rstrip("\n")
+            if text:
+                self._line(text)
+        if done := event.completion:
+            if done.result:
+                self._line(done.result.rstrip("\n"))
+            if done.error is not None:
+                report = done.error
+                self._line(visible(report.traceback.rstrip("\n") or f"{report.name}: {report.message}"))
+            for display in done.displays:
+                self._line(words.display_line(display))
+        if ending := words.ending(event):
+            self._line(f"[{ending}]")
+
+    def _turn(self, event: TurnFinished) -> None:
+        self._close_line()
+        if event.reason == "done":
+            if event.text:
+                sys.stdout.write(event.text.rstrip("\n") + "\n")
+                sys.stdout.flush()
+        else:
+            if self._said and self._said != event.text.strip():
+                self._line(self._said)
+            if event.text:
+                self._line(event.text)
+        self._said = ""
+        if self._verbose:
+            self._line(words.turn_line(event))
+
+    def _piece(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+        if text:
+            self._open_line = not text.endswith("\n")
+
+    def _line(self, text: str) -> None:
+        self._close_line()
+        say(text)
+
+    def _close_line(self) -> None:
+        if self._open_line:
+            self._open_line = False
+            say("")

@@ -1,0 +1,115 @@
+"""Words that several views share."""
+
+from __future__ import annotations
+
+from ...text.i18n import _
+from ...types.actions import Completion, Display
+from ...types.events import ActionFinished, ModelAsked, TurnFinished
+from ...types.messages import Usage
+from ..contract import Question
+from ..visible import hidden_count, visible
+
+KEPT_SHORT = 10.0
+
+
+def seconds(value: float) -> str:
+    """A duration as a person reads it: 0.4 s, 12 s, 3:05."""
+    if value < KEPT_SHORT:
+        return f"{value:.1f} s"
+    if value < 60:
+        return f"{value:.0f} s"
+    return f"{int(value) // 60}:{int(value) % 60:02}"
+
+
+def language_name(name: str) -> str:
+    names = {"javascript": "JavaScript", "python": "Python", "html": "HTML", "sql": "SQL", "typescript": "TypeScript"}
+    return names.get(name, name)
+
+
+def question_text(question: Question) -> str:
+    """A question as plain text, its code included."""
+    request, action = question
+    if request.kind != "run" or action is None:
+        return request.question + (f"\n{visible(request.subject)}" if request.subject else "")
+    lines = [visible(action.code)]
+    if hidden := hidden_count(action.code):
+        lines.append(hidden_warning(hidden))
+    lines.append(run_question(question))
+    return "\n".join(lines)
+
+
+def run_question(question: Question) -> str:
+    request, action = question
+    language = language_name(action.language if action else "")
+    if request.where:
+        return _("Run this {language} code ({where})?", language=language, where=request.where)
+    return _("Run this {language} code?", language=language)
+
+
+def hidden_warning(count: int) -> str:
+    return _("Careful: {n} characters that cannot be seen are written as ⟨U+…⟩.", n=count)
+
+
+def answer_keys(kind: str) -> str:
+    """What may be typed."""
+    if kind == "run":
+        return _("y yes · n no · n REASON · e edit · a always in this session: ")
+    return _("y yes · n no: ")
+
+
+def ending(event: ActionFinished) -> str:
+    """How an action ended, where that is worth a line; empty for a quiet success."""
+    done = event.completion or Completion(execution="", status="ok")
+    match event.status:
+        case "ok":
+            return ""
+        case "error":
+            if done.exit_status not in (None, 0):
+                return _("failed: exit status {status}, {time}", status=done.exit_status, time=seconds(done.duration))
+            return _("failed, {time}", time=seconds(done.duration))
+        case "interrupted":
+            return _("stopped after {time}", time=seconds(done.duration))
+        case "timeout":
+            return _("stopped: longer than its time limit ({time})", time=seconds(done.duration))
+        case "limit":
+            return _("stopped by a limit: {limit}", limit=done.limit)
+        case "died":
+            return _("the kernel ended under it; its variables are gone")
+        case "lost":
+            return _("this program's own machinery broke; how far it got is not known")
+        case "denied":
+            return _("not run: you said no")
+        case "not_run":
+            return _("not run")
+        case "refused":
+            return _("not run: {reason}", reason=event.observation.shown or event.observation.text)
+
+
+def display_line(display: Display) -> str:
+    return _("{kind} saved: {path}", kind=display.mime, path=display.path)
+
+
+def asked_line(event: ModelAsked) -> str:
+    return _(
+        "Step {step}: asking {model} ({messages} messages, {size} characters)",
+        step=event.step,
+        model=event.model,
+        messages=event.messages,
+        size=event.size,
+    )
+
+
+def usage_line(usage: Usage) -> str:
+    text = _(
+        "{prompt} tokens read ({cached} from the cache), {completion} written",
+        prompt=usage.prompt,
+        cached=usage.cached,
+        completion=usage.completion,
+    )
+    return text if usage.cost is None else text + " · " + _("cost {cost}", cost=f"{usage.cost:.4f}")
+
+
+def turn_line(event: TurnFinished) -> str:
+    """Steps, time and tokens of a turn."""
+    steps = _("{n} steps", n=event.steps) if event.steps != 1 else _("1 step")
+    return f"{steps} · {seconds(event.duration)} · {usage_line(event.usage)}"

@@ -1,1 +1,1 @@
-
+"""Languages with state: kernels, started and watched by the session's keeper."""

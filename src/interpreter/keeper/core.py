@@ -1,0 +1,323 @@
+"""The keeper itself: its folder, its host, its kernels, and the completions that nobody has collected yet."""
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import walls
+from .bash import Bash
+from .frames import Frame
+from .host import Peer
+from .json_guest import JsonGuest
+from .kernel import GRACE, Dialect, Kernel
+from .loop import Loop, Timer
+from .process import Reaper
+from .program import Program
+
+ALONE = 120.0
+"""Seconds without a host after which the keeper ends, unless it was parked."""
+NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+LOG_CAP = 1 << 20
+STRAY_CAP = 8 << 20
+VERSION = 1
+OTHER_KEEPER = 3
+DIALECTS: dict[str, Callable[[Kernel], Dialect]] = {"json": JsonGuest, "bash": Bash, "program": Program}
+Reply = Callable[[dict[str, Any]], None]
+
+
+class Refused(Exception):
+    """A request that cannot be served: kind and sentence."""
+
+
+class Keeper:
+    """Serves one host at a time; everything else goes on without it."""
+
+    def __init__(self, run_dir: str, listening: socket.socket, token: str) -> None:
+        self.loop = Loop(self.log)
+        self.outputs = os.path.join(run_dir, "outputs")
+        self.token = token
+        self.reaper = Reaper(self.loop)
+        self.kernels: dict[str, Kernel] = {}
+        self.completions: dict[str, dict[str, Any]] = {}
+        self.host: Peer | None = None
+        self.watchers: set[Peer] = set()
+        self._listening = listening
+        self._alone: Timer | None = None
+        self._patience: float | None = ALONE
+        self._stray = 0
+        self._stray_told = 0.0
+        self.loop.watch(listening.fileno(), read=self._accept)
+        self._wait_for_host()
+        self._ops: dict[str, Callable[[Frame, Reply], dict[str, Any] | None]] = {
+            "start": self._start,
+            "execute": self._execute,
+            "interrupt": self._interrupt,
+            "input": self._input,
+            "collect": self._collect,
+            "stop": self._stop,
+            "park": self._park,
+            "close": self._close,
+        }
+
+    # --- services to kernels
+
+    def log(self, text: str) -> None:
+        try:
+            if os.fstat(2).st_size < LOG_CAP:
+                os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text.rstrip()}\n".encode(errors="replace"))
+        except OSError:
+            pass
+
+    def emit(self, event: dict[str, Any], spare: bool = False) -> bool:
+        for watcher in list(self.watchers):
+            watcher.send(event, spare)
+        return self.host.send(event, spare) if self.host else False
+
+    def completed(self, completion: dict[str, Any]) -> None:
+        self.completions[completion["execution"]] = completion
+        self.emit({"event": "done", "completion": completion})
+
+    def stray(self, kernel: str, stream: int, data: memoryview) -> None:
+        room = min(len(data), STRAY_CAP - self._stray)
+        if room > 0:
+            self._stray += room
+            with open(os.path.join(self.outputs, "stray.out"), "ab") as file:
+                file.write(data[:room])
+        if time.monotonic() - self._stray_told > 0.05:
+            self._stray_told = time.monotonic()
+            text = bytes(data[:2048]).decode(errors="replace")
+            self.emit({"event": "stray", "kernel": kernel, "data": text}, spare=True)
+
+    # --- hosts
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except OSError:
+            return
+        Peer(self.loop, connection, self)
+
+    def greet(self, peer: Peer, frame: Frame) -> bool:
+        """The first frame of a connection. False: not one of ours."""
+        token = frame.get("token")
+        if frame.get("op") != "hello" or not isinstance(token, str) or not _same(token, self.token):
+            return False
+        if frame.get("watch"):
+            self.watchers.add(peer)
+        else:
+            if self.host:
+                self.host.send({"event": "replaced"})
+                self.host.close_soon()
+            self.host = peer
+            self._patience = ALONE
+            if self._alone:
+                self._alone.cancel()
+        running = [
+            {"execution": k.current.id, "kernel": k.id, "asked": k.current.asked}
+            for k in self.kernels.values()
+            if k.current
+        ]
+        peer.send(
+            {
+                "n": frame.get("n"),
+                "ok": True,
+                "version": VERSION,
+                "pid": os.getpid(),
+                "kernels": [kernel.facts() for kernel in self.kernels.values()],
+                "completions": list(self.completions.values()),
+                "running": running,
+            }
+        )
+        return True
+
+    def gone(self, peer: Peer) -> None:
+        self.watchers.discard(peer)
+        if self.host is peer:
+            self.host = None
+            self._wait_for_host()
+
+    def _wait_for_host(self) -> None:
+        if self._alone:
+            self._alone.cancel()
+        if self._patience is not None:
+            self._alone = self.loop.later(self._patience, self.end)
+
+    def serve(self, peer: Peer, frame: Frame) -> None:
+        """One request of a host."""
+        n = frame.get("n")
+
+        def reply(answer: dict[str, Any]) -> None:
+            peer.send({"n": n, "ok": True, **answer})
+
+        try:
+            work = self._ops.get(str(frame.get("op")))
+            if work is None:
+                raise Refused("unknown", f"no op {frame.get('op')!r}")
+            if peer is not self.host:
+                raise Refused("watching", "a watcher cannot ask for anything")
+            answer = work(frame, reply)
+            if answer is not None:
+                reply(answer)
+        except Refused as error:
+            peer.send({"n": n, "ok": False, "error": error.args[0], "message": error.args[1]})
+        except (KeyError, TypeError, ValueError) as error:
+            peer.send({"n": n, "ok": False, "error": "request", "message": f"{type(error).__name__}: {error}"})
+
+    # --- requests
+
+    def _kernel(self, frame: Frame) -> Kernel:
+        kernel = self.kernels.get(str(frame.get("kernel")))
+        if kernel is None or kernel.state == "dead":
+            raise Refused("gone", f"no living kernel {frame.get('kernel')!r}")
+        return kernel
+
+    def _start(self, frame: Frame, reply: Reply) -> None:
+        name = _name(frame["kernel"])
+        if name in self.kernels:
+            raise Refused("used", f"kernel {name} was there before")
+        kind = DIALECTS.get(str(frame.get("dialect", "json")))
+        if kind is None:
+            raise Refused("dialect", f"no dialect {frame.get('dialect')!r}")
+        kernel = Kernel(self, frame, kind)
+        self.kernels[name] = kernel
+
+        def born(error: str) -> None:
+            if error:
+                self.kernels.pop(name, None)
+                reply({"ok": False, "error": "launch", "message": error})
+            else:
+                reply({"pid": kernel.process.pid if kernel.process else 0})
+
+        kernel.on_born = born
+        try:
+            kernel.start()
+        except OSError as error:
+            self.kernels.pop(name, None)
+            raise Refused("launch", str(error)) from None
+        if kernel.process is None:
+            born("")
+
+    def _execute(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        name = _name(frame["execution"])
+        kernel = self._kernel(frame)
+        if kernel.current:
+            raise Refused("busy", f"kernel {kernel.id} is busy")
+        if name in self.completions:
+            raise Refused("used", f"execution {name} was there before")
+        try:
+            kernel.execute(frame)
+        except FileExistsError:
+            raise Refused("used", f"execution {name} was there before") from None
+        except OSError as error:
+            raise Refused("disk", str(error)) from None
+        return {}
+
+    def _interrupt(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        self._kernel(frame).stop("interrupt", float(frame.get("grace") or GRACE))
+        return {}
+
+    def _input(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        text = frame.get("text")
+        for kernel in self.kernels.values():
+            if kernel.current and kernel.current.id == frame.get("execution"):
+                if kernel.answer(text if isinstance(text, str) else None):
+                    return {}
+        raise Refused("input", "nothing waits for input")
+
+    def _collect(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        self.completions.pop(str(frame.get("execution")), None)
+        return {}
+
+    def _stop(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        self._kernel(frame).kill("stopped")
+        return {}
+
+    def _park(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        seconds = frame.get("seconds")
+        self._patience = None if seconds is None else max(0.0, float(seconds))
+        return {}
+
+    def _close(self, frame: Frame, reply: Reply) -> None:
+        reply({})
+        self.end()
+
+    def end(self) -> None:
+        """Stop all kernels, then leave."""
+        for kernel in self.kernels.values():
+            if kernel.state != "dead":
+                kernel.kill("the keeper ends")
+        if self.host:
+            self.host.close_soon()
+        self.loop.later(0.0, self.loop.stop)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise Refused("name", f"not a name: {str(value)[:80]!r}")
+    return value
+
+
+def _same(one: str, other: str) -> bool:
+    """Compares in a time that does not tell where they differ."""
+    a, b = one.encode(errors="replace"), other.encode()
+    return len(a) == len(b) and not sum(x ^ y for x, y in zip(a, b, strict=True))
+
+
+def _token(run_dir: str) -> str:
+    path = os.path.join(run_dir, "token")
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    token = os.urandom(32).hex()
+    with open(fd, "w", encoding="ascii") as file:
+        file.write(token)
+    return token
+
+
+def main(argv: list[str]) -> int:
+    """Own RUN_DIR, say so on stdout, serve until the end. Returns the exit status."""
+    run_dir = os.path.abspath(argv[1])
+    os.makedirs(os.path.join(run_dir, "outputs"), mode=0o700, exist_ok=True)
+    # A relative name keeps the socket's path short, wherever the folder is.
+    os.chdir(run_dir)
+    lock = os.open("keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return OTHER_KEEPER
+    try:
+        os.setsid()
+    except OSError:
+        pass
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTTOU, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    token = _token(run_dir)
+    try:
+        os.unlink("keeper.sock")
+    except FileNotFoundError:
+        pass
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    listening.bind("keeper.sock")
+    os.umask(old)
+    listening.listen(8)
+    listening.setblocking(False)
+    os.write(1, b"ready\n")
+    log = os.open("keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    if sys.platform == "linux":
+        walls.prctl(36, 1)
+    keeper = Keeper(run_dir, listening, token)
+    signal.signal(signal.SIGTERM, lambda *_: keeper.end())
+    keeper.loop.run()
+    os.unlink("keeper.sock")
+    return 0

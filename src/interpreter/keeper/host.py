@@ -1,0 +1,85 @@
+"""A connection of a host: hello first, then requests; never waited for."""
+
+import os
+import socket
+from typing import Any, Protocol
+
+from .frames import MAX_FROM_HOST, Frame, FrameError, FrameReader, Sender, encode
+from .loop import Loop
+
+READ = 1 << 20
+SPARE_ABOVE = 1 << 20
+"""Bytes waiting for the host above which live pieces are left out."""
+TOO_MUCH = 256 << 20
+HELLO = 10.0
+"""Seconds to say hello."""
+
+
+class Serving(Protocol):
+    def greet(self, peer: "Peer", frame: Frame) -> bool: ...
+    def gone(self, peer: "Peer") -> None: ...
+    def serve(self, peer: "Peer", frame: Frame) -> None: ...
+
+
+class Peer:
+    def __init__(self, loop: Loop, connection: socket.socket, keeper: Serving) -> None:
+        connection.setblocking(False)
+        self._loop = loop
+        self._connection: socket.socket | None = connection
+        self._keeper = keeper
+        self._reader = FrameReader(4096)
+        self._sender = Sender(loop, connection.fileno(), self.close)
+        self._known = False
+        loop.watch(connection.fileno(), read=self._read)
+        loop.later(HELLO, lambda: None if self._known else self.close())
+
+    def send(self, message: dict[str, Any], spare: bool = False) -> bool:
+        """False when it was left out: `spare` and much is waiting, or the connection is gone."""
+        if not self._connection or (spare and self._sender.waiting > SPARE_ABOVE):
+            return False
+        if self._sender.waiting > TOO_MUCH:
+            self.close()
+            return False
+        self._sender.send(encode(message))
+        return True
+
+    def close(self) -> None:
+        if self._connection:
+            self._loop.unwatch(self._connection.fileno())
+            self._connection.close()
+            self._connection = None
+            self._sender.clear()
+            self._keeper.gone(self)
+
+    def close_soon(self) -> None:
+        """Close once what waits has been written."""
+        self._sender.finish(self.close)
+
+    def _read(self) -> None:
+        if not self._connection:
+            return
+        try:
+            data = os.read(self._connection.fileno(), READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        try:
+            for frame in self._reader.feed(data):
+                self._take(frame)
+                if not self._connection:
+                    return
+        except FrameError:
+            self.close()
+
+    def _take(self, frame: Frame) -> None:
+        if self._known:
+            self._keeper.serve(self, frame)
+        elif self._keeper.greet(self, frame):
+            self._known = True
+            self._reader.widen(MAX_FROM_HOST)
+        else:
+            self.close()

@@ -1,0 +1,146 @@
+"""Dialect `json`: a guest that speaks frames over a socket pair, its descriptor 3."""
+
+import contextlib
+import os
+import socket
+import struct
+import sys
+from typing import Any
+
+from . import tree
+from .execution import Execution
+from .frames import MAX_FROM_GUEST, Frame, FrameError, FrameReader, Sender, encode
+from .kernel import Kernel
+from .loop import Loop
+
+READ = 256 << 10
+CREDENTIALS = struct.Struct("3i")
+
+
+class JsonGuest:
+    """Every frame from the guest is a claim: its id must be the running one, its sender the guest itself."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._reader = FrameReader(MAX_FROM_GUEST)
+        self._socket: socket.socket | None = None
+        self._sender: Sender | None = None
+
+    def start(self) -> None:
+        loop = self.kernel.loop
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        if sys.platform == "linux":
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket = ours
+        self._sender = Sender(loop, ours.fileno(), lambda: None)
+        source, feed = os.pipe()
+        os.set_blocking(feed, False)
+        self.kernel.spawn({0: source, 3: theirs.fileno()})
+        os.close(source)
+        theirs.close()
+        driver = Sender(loop, feed, lambda: None)
+        driver.send(str(self.kernel.request.get("driver", "")).encode())
+        driver.finish(lambda: _close_feed(loop, feed))
+        loop.watch(ours.fileno(), read=self._read)
+        parts = self.kernel.request.get("parts")
+        if parts:
+            self._sender.send(encode({"op": "parts", "parts": parts}))
+
+    def execute(self, execution: Execution) -> None:
+        self._send({"op": "execute", "id": execution.token, "code": execution.code})
+
+    def interrupt(self) -> None:
+        execution, process = self.kernel.current, self.kernel.process
+        if execution and process:
+            self._send({"op": "interrupt", "id": execution.token})
+            process.signal(2)
+
+    def answer(self, text: str | None) -> None:
+        if self.kernel.current:
+            self._send({"op": "input", "id": self.kernel.current.token, "text": text})
+
+    def exited(self, status: int) -> None:
+        self._close()
+        self.kernel.died(status)
+
+    def _send(self, frame: Frame) -> None:
+        if self._sender:
+            self._sender.send(encode(frame))
+
+    def _close(self) -> None:
+        if self._socket:
+            self.kernel.loop.unwatch(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+            self._sender = None
+
+    def _read(self) -> None:
+        if not self._socket:
+            return
+        try:
+            data, extra, _, _ = self._socket.recvmsg(READ, socket.CMSG_SPACE(CREDENTIALS.size) * 2)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, extra = b"", []
+        if not data:
+            self._close()
+            # It closed its channel; if it does not end by itself soon it is no use to anyone.
+            self.kernel.loop.later(1.0, lambda: self.kernel.kill("it closed its control channel"))
+            return
+        try:
+            sender = _sender_of(extra)
+            for frame in self._reader.feed(data):
+                self._take(frame, sender)
+                if not self._socket:
+                    return
+        except FrameError as error:
+            self._broken(str(error))
+
+    def _broken(self, what: str) -> None:
+        self._close()
+        self.kernel.violation(what)
+
+    def _take(self, frame: Frame, sender: int) -> None:
+        kernel, op = self.kernel, frame.get("op")
+        process, execution = kernel.process, kernel.current
+        if op == "ready" and process and not process.guest:
+            if sender and not tree.is_below(sender, process.pid):
+                self._broken("ready from a stranger")
+                return
+            process.guest = sender or process.pid
+            kernel.ready(str(frame.get("version", "")))
+            return
+        if process and sender and sender != process.guest:
+            self._broken("a frame from another process")
+            return
+        if execution is None or kernel.state != "running" or frame.get("id") != execution.token:
+            self._broken(f"{str(op)[:40]!r} for something that does not run")
+            return
+        if op == "display" and isinstance(frame.get("data"), dict):
+            kernel.display(frame["data"])
+        elif op == "input":
+            kernel.ask(str(frame.get("prompt", "")), bool(frame.get("secret")))
+        elif op == "interrupted":
+            execution.acknowledged = True
+        elif op == "done":
+            exit_status: Any = frame.get("exit_status")
+            known = isinstance(exit_status, int) and -(1 << 31) <= exit_status < 1 << 31
+            kernel.done(str(frame.get("status")), exit_status if known else None, frame)
+        else:
+            self._broken(f"{str(op)[:40]!r} is not known")
+
+
+def _sender_of(extra: list[tuple[int, int, bytes]]) -> int:
+    """The process that wrote, as the system tells it; 0 where it does not."""
+    for level, kind, data in extra:
+        if level == socket.SOL_SOCKET and sys.platform == "linux" and kind == socket.SCM_CREDENTIALS:
+            return int(CREDENTIALS.unpack(data[: CREDENTIALS.size])[0])
+    return 0
+
+
+def _close_feed(loop: Loop, fd: int) -> None:
+    loop.unwatch(fd)
+    with contextlib.suppress(OSError):
+        os.close(fd)

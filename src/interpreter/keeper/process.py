@@ -1,0 +1,239 @@
+"""A process of a kernel: born inside its walls, its pipes read, its tree watched and ended."""
+
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import tree, walls
+from .loop import Loop
+from .output import pending
+
+PIPE = 1 << 20
+SWEEPS = 40
+"""Rounds of killing before the rest of a tree is given up to the kernel's own limits."""
+
+OnOutput = Callable[[int, memoryview], None]
+
+
+class Reaper:
+    """Collects every child that ends: ours, and orphans of kernels that come to us because we are their subreaper."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._ends: dict[int, Callable[[int], None]] = {}
+        self.orphans_cpu = 0.0
+        """Seconds of CPU of orphans that have ended."""
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if sys.platform == "linux" else _pipe()
+        self._read = read
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        loop.watch(read, read=self._reap)
+
+    def expect(self, pid: int, ended: Callable[[int], None]) -> None:
+        """Call `ended` with the exit status (128 + n for a signal) once `pid` has ended."""
+        self._ends[pid] = ended
+
+    def _reap(self) -> None:
+        os.read(self._read, 4096)
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            ended = self._ends.pop(pid, None)
+            if ended:
+                ended(code if code >= 0 else 128 - code)
+            else:
+                self.orphans_cpu += usage.ru_utime + usage.ru_stime
+
+    def own(self) -> set[int]:
+        """Children that are expected; any other child of ours is an orphan."""
+        return set(self._ends)
+
+
+def _pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    for fd in (read, write):
+        os.set_blocking(fd, False)
+    return read, write
+
+
+class Process:
+    """Starts `launch` at once. `started` is called with an error text or an empty one, `ended` with the exit status."""
+
+    _buffer = memoryview(bytearray(PIPE))
+
+    def __init__(
+        self,
+        loop: Loop,
+        reaper: Reaper,
+        launch: dict[str, Any],
+        extra: dict[int, int],
+        *,
+        output: OnOutput,
+        started: Callable[[str], None],
+        ended: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._reaper = reaper
+        self._output = output
+        self._started = started
+        self._ended = ended
+        self._seen: dict[int, int] = {}
+        self.guest = 0
+        """Process number of what runs inside the walls, once it is known; ours to signal."""
+        self.alive = True
+        self._pipes: dict[int, int] = {}
+        inner: dict[int, int] = dict(extra)
+        for stream in (1, 2):
+            read, write = os.pipe()
+            os.set_blocking(read, False)
+            _enlarge(read)
+            self._pipes[read] = stream
+            inner[stream] = write
+        errors, errors_inner = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(launch, inner, errors_inner)
+        os.close(errors_inner)
+        for stream in (1, 2):
+            os.close(inner[stream])
+        reaper.expect(self.pid, self._end)
+        loop.watch(errors, read=lambda: self._birth(errors))
+        for fd in self._pipes:
+            loop.watch(fd, read=lambda fd=fd: self._read(fd))
+
+    def _birth(self, errors: int) -> None:
+        text = os.read(errors, 4096).decode(errors="replace")
+        self._loop.unwatch(errors)
+        os.close(errors)
+        self._started(text)
+
+    def _read(self, fd: int, most: int = PIPE) -> int:
+        try:
+            size = os.readv(fd, [self._buffer[:most]])
+        except BlockingIOError:
+            return 0
+        except OSError:
+            size = 0
+        if size == 0:
+            self._loop.unwatch(fd)
+            os.close(fd)
+            del self._pipes[fd]
+            return 0
+        self._output(self._pipes[fd], self._buffer[:size])
+        return size
+
+    def drain(self) -> None:
+        """Read what lies in the pipes now, and no more: background children may go on for ever."""
+        for fd in list(self._pipes):
+            rest = pending(fd)
+            while rest > 0 and fd in self._pipes:
+                size = self._read(fd, min(rest, PIPE))
+                if size == 0:
+                    break
+                rest -= size
+
+    def members(self) -> list[int]:
+        """Every living process of the tree, orphans that came to the keeper included; the root first."""
+        orphans: list[int] = []
+        known = self._reaper.own()
+        for pid in tree.children(os.getpid()):
+            if pid in known:
+                continue
+            facts = tree.stat(pid)
+            if facts and facts.state != "Z" and (self._seen.get(pid) == facts.started or facts.session == self.pid):
+                orphans.append(pid)
+        found: list[int] = []
+        for pid in tree.descendants(([self.pid] if self.alive else []) + orphans):
+            facts = tree.stat(pid)
+            if facts and facts.state != "Z":
+                self._seen[pid] = facts.started
+                found.append(pid)
+        return found
+
+    def signal(self, number: int) -> None:
+        """To the guest and the process group it leads; without a known guest to everything inside the walls."""
+        if self.guest:
+            try:
+                group = os.getpgid(self.guest)
+                if group not in (os.getpgid(0), 0):
+                    os.killpg(group, number)
+                    return
+            except OSError:
+                pass
+            tree.kill([self.guest], number)
+        else:
+            tree.kill([pid for pid in self.members() if not _is_wall(pid)], number)
+
+    def kill(self) -> None:
+        """End the whole tree."""
+        for _ in range(SWEEPS):
+            living = self.members()
+            if not living:
+                break
+            # Stopped first, so that a tree which forks faster than we kill cannot stay ahead.
+            tree.kill(living, signal.SIGSTOP)
+            tree.kill(living, signal.SIGKILL)
+            if living == [self.pid]:
+                break
+
+    def _end(self, status: int) -> None:
+        self.drain()
+        self.alive = False
+        self.kill()
+        self.drain()
+        for fd in list(self._pipes):
+            self._loop.unwatch(fd)
+            os.close(fd)
+        self._pipes.clear()
+        self._ended(status)
+
+
+def _is_wall(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().strip() == b"bwrap"
+    except OSError:
+        return True
+
+
+def _enlarge(fd: int) -> None:
+    """A larger pipe where the system allows it: fewer turns for much output."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
+        except OSError:
+            pass
+
+
+def _become(launch: dict[str, Any], inner: dict[int, int], errors: int) -> None:
+    """In the child: take the descriptors, put on the walls, become the program. Never returns."""
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        errors = fcntl.fcntl(errors, fcntl.F_DUPFD_CLOEXEC, 200)
+        if 0 not in inner:
+            inner[0] = os.open(os.devnull, os.O_RDONLY)
+        held = {target: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for target, fd in inner.items()}
+        for target, fd in held.items():
+            os.dup2(fd, target, inheritable=True)
+        os.chdir(launch["cwd"])
+        if sys.platform == "linux":
+            walls.die_with_parent()
+        walls.apply(launch, {*inner, errors})
+        argv = [str(word) for word in launch["argv"]]
+        os.execvpe(argv[0], argv, launch["env"])
+    except BaseException as error:
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        os.write(errors, f"{type(error).__name__}: {what}{where}".encode()[:4000])
+    finally:
+        os._exit(127)

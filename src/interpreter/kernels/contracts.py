@@ -1,0 +1,80 @@
+"""What the kernels ask of others, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..types.actions import Completion, Display
+from ..types.base import Value
+from ..types.walls import Launch
+
+
+class Sink(Protocol):
+    """Who watches one execution. Called on the loop while it runs; may miss pieces, never the completion."""
+
+    def output(self, stream: str, data: bytes, skipped: int) -> None:
+        """`stream` is stdout or stderr; `skipped` bytes came before and are only on disk. Must not raise or block."""
+        ...
+
+    def display(self, display: Display) -> None: ...
+
+    async def ask_input(self, prompt: str, secret: bool) -> str | None:
+        """The program asks for a line; None: nobody answers."""
+        ...
+
+
+class Walls(Protocol):
+    """Where kernels are born; the sandbox room provides it."""
+
+    def describe(self) -> str:
+        """The backend's name, for people."""
+        ...
+
+    def launch(
+        self, argv: Sequence[str], *, readable: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> Launch:
+        """`argv` behind walls. Raises SandboxUnavailable."""
+        ...
+
+
+class KernelOptions(Value):
+    """The kernels' own settings."""
+
+    python: str = ""
+    """Executable of the Python in which the person's code runs; empty: what PATH has."""
+    readable: tuple[str, ...] = ()
+    """Paths of that environment that the walls must let through for reading."""
+    grace: float = 3.0
+    """Seconds that an execution has to stop when asked, before its kernel is ended."""
+    startup: float = 20.0
+    """Seconds until the keeper must answer."""
+
+
+class Running(Value):
+    """An execution that a keeper has in hand."""
+
+    execution: str
+    kernel: str
+    asked: dict[str, Any] | None = None
+
+
+class KernelFacts(Value):
+    id: str
+    language: str
+    state: str
+    pid: int = 0
+    version: str = ""
+
+
+class Hello(Value):
+    """What the keeper knows when its host comes (back)."""
+
+    version: int
+    pid: int = 0
+    fresh: bool = True
+    """True when the keeper was started for this host."""
+    kernels: tuple[KernelFacts, ...] = ()
+    completions: tuple[Completion, ...] = ()
+    """Ended, and not yet collected."""
+    running: tuple[Running, ...] = ()

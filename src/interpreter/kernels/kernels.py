@@ -1,0 +1,302 @@
+"""All kernels of one session, over its keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..aio import Tasks
+from ..errors import KeeperLost, KernelDied, KernelError, LanguageMissing, PermitRefused
+from ..text.i18n import _
+from ..types.actions import Action, Completion, Display, Permit
+from ..types.base import code_sha256, new_id
+from ..types.events import KernelEvent
+from ..types.walls import Limits
+from .contracts import Hello, KernelOptions, Running, Sink, Walls
+from .link import Link, Refusal, connect, lost
+from .runtimes import Runtime, find_runtime
+
+
+class Kernels:
+    """Opens the keeper, starts kernels as they are needed, runs permitted code in them.
+
+    Raises only KernelErrors (and SandboxUnavailable, which `walls` raises). One execution per language at a time.
+    """
+
+    def __init__(
+        self, run_dir: Path, walls: Walls, options: KernelOptions, on_event: Callable[[KernelEvent], None]
+    ) -> None:
+        self._run_dir = run_dir
+        self._walls = walls
+        self._options = options
+        self._on_event = on_event
+        self._link: Link | None = None
+        self._tasks = Tasks()
+        self._opening = asyncio.Lock()
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._living: dict[str, str] = {}
+        """Language to kernel id."""
+        self._lost: set[str] = set()
+        """Languages that had a kernel which is gone."""
+        self._runtimes: dict[str, Runtime] = {}
+        self._sinks: dict[str, Sink] = {}
+        self._waiting: dict[str, asyncio.Future[Completion]] = {}
+        self._ended: dict[str, Completion] = {}
+        """Ended and not yet asked for."""
+        self._running: dict[str, Running] = {}
+        self._used: set[str] = set()
+        """Actions whose permit was used."""
+        self._closed = False
+
+    # --- life
+
+    async def open(self) -> Hello:
+        """Start or reconnect the keeper. Raises KeeperLost."""
+        async with self._opening:
+            self._closed = False
+            link, answer, fresh = await connect(
+                self._run_dir, self._take, self._lost_link, seconds=self._options.startup
+            )
+            self._link = link
+        hello = msgspec.convert({**answer, "fresh": fresh}, Hello)
+        self._living = {k.language: k.id for k in hello.kernels if k.state != "dead"}
+        self._ended.update({c.execution: c for c in hello.completions})
+        self._running = {r.execution: r for r in hello.running}
+        return hello
+
+    async def close(self, keep: bool = False) -> None:
+        """End the keeper and all kernels; with `keep` only let go of them."""
+        self._closed = True
+        link, self._link = self._link, None
+        if link:
+            if not keep:
+                with contextlib.suppress(KernelError):
+                    await link.ask("close")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._options.startup):
+                        await link.ended
+                for language, kernel in self._living.items():
+                    self._tell(language, kernel, "closed")
+                self._living.clear()
+            link.close()
+        await self._tasks.close()
+
+    async def park(self, seconds: float | None) -> None:
+        """How long the keeper lives on without us; None: for ever. Counts from the moment that we are gone."""
+        await (await self._connected()).ask("park", seconds=seconds)
+
+    async def _connected(self) -> Link:
+        if self._link is None:
+            if self._closed:
+                raise lost()
+            await self.open()
+        if self._link is None:
+            raise lost()
+        return self._link
+
+    # --- kernels
+
+    async def prewarm(self, language: str) -> None:
+        """Begin a kernel that will soon be needed."""
+        await self._kernel(language)
+
+    async def restart(self, language: str | None = None) -> None:
+        """End the kernel of a language, or all; the next execution gets a new one."""
+        link = await self._connected()
+        for name in [language] if language else list(self._living):
+            kernel = self._living.pop(name, None)
+            if kernel:
+                self._lost.add(name)
+                with contextlib.suppress(Refusal):
+                    await link.ask("stop", kernel=kernel)
+
+    async def _kernel(self, language: str) -> str:
+        async with self._starting.setdefault(language, asyncio.Lock()):
+            link = await self._connected()
+            if kernel := self._living.get(language):
+                return kernel
+            runtime = self._runtime(language)
+            launch = self._walls.launch(runtime.argv, readable=runtime.readable, env=runtime.env)
+            kernel = new_id("k")
+            self._living[language] = kernel
+            try:
+                await link.ask(
+                    "start",
+                    kernel=kernel,
+                    language=language,
+                    dialect=runtime.dialect,
+                    launch=launch,
+                    driver=runtime.driver,
+                    parts=runtime.parts,
+                )
+            except Refusal as error:
+                self._living.pop(language, None)
+                raise KernelError(
+                    _("The {language} kernel could not be started: {reason}", language=language, reason=error.reason),
+                    _("`interpreter doctor` shows what is missing."),
+                ) from error
+            what = "restarted" if language in self._lost else "started"
+            self._lost.discard(language)
+            self._tell(language, kernel, what)
+            return kernel
+
+    def _runtime(self, language: str) -> Runtime:
+        if language not in self._runtimes:
+            self._runtimes[language] = find_runtime(language, self._options)
+        return self._runtimes[language]
+
+    def _tell(self, language: str, kernel: str, what: Any, reason: str = "") -> None:
+        self._on_event(
+            KernelEvent(language=language, kernel=kernel, what=what, reason=reason, sandbox=self._walls.describe())
+        )
+
+    # --- executions
+
+    async def execute(
+        self, permit: Permit, action: Action, execution: str, sink: Sink, limits: Limits
+    ) -> Completion:
+        """Run what the permit allows, once.
+
+        Raises PermitRefused, LanguageMissing, KeeperLost, and KernelError when nothing could be run.
+        """
+        self._check(permit, action)
+        kernel = await self._kernel(action.language)
+        request = {
+            "execution": execution,
+            "code": action.code,
+            "limits": limits,
+            "interactive": True,
+            "grace": self._options.grace,
+            **self._runtime(action.language).extra,
+        }
+        done = self._expect(execution, sink)
+        try:
+            try:
+                await self._ask_execute(kernel, request)
+            except Refusal as error:
+                if error.kind != "gone":
+                    raise
+                # The kernel ended between two executions: a new one, and the loss is told by its event.
+                self._living.pop(action.language, None)
+                self._lost.add(action.language)
+                await self._ask_execute(await self._kernel(action.language), request)
+            return await done
+        finally:
+            self._forget(execution)
+
+    async def _ask_execute(self, kernel: str, request: dict[str, Any]) -> None:
+        link = await self._connected()
+        await link.ask("execute", kernel=kernel, **request)
+
+    def _check(self, permit: Permit, action: Action) -> None:
+        belongs = permit.action == action.id and permit.language == action.language
+        if not belongs or permit.sha256 != action.sha256 or code_sha256(action.code) != permit.sha256:
+            raise PermitRefused(_("This code is not the code that was allowed."), _("Nothing was run."))
+        if permit.action in self._used:
+            raise PermitRefused(_("This permission was used before."), _("Nothing was run a second time."))
+        self._used.add(permit.action)
+
+    def _expect(self, execution: str, sink: Sink) -> asyncio.Future[Completion]:
+        self._sinks[execution] = sink
+        self._waiting[execution] = asyncio.get_running_loop().create_future()
+        return self._waiting[execution]
+
+    def _forget(self, execution: str) -> None:
+        self._sinks.pop(execution, None)
+        self._waiting.pop(execution, None)
+        self._running.pop(execution, None)
+
+    async def reattach(self, execution: str, sink: Sink) -> Completion:
+        """The completion of an execution that was begun before: at once when it has ended, else when it ends.
+
+        Status `lost` when the keeper knows nothing of it.
+        """
+        await self._connected()
+        if execution in self._ended:
+            return self._ended.pop(execution)
+        running = self._running.get(execution)
+        if running is None:
+            return Completion(execution=execution, status="lost")
+        done = self._expect(execution, sink)
+        try:
+            if running.asked:
+                self._take(running.asked)
+            return await done
+        finally:
+            self._forget(execution)
+
+    async def collect(self, execution: str) -> None:
+        """The completion is in the log: the keeper may forget it."""
+        self._ended.pop(execution, None)
+        await (await self._connected()).ask("collect", execution=execution)
+
+    async def interrupt(self) -> None:
+        """Stop whatever runs now; returns when the keeper has been told. Nothing running: nothing happens."""
+        if self._link:
+            for kernel in list(self._living.values()):
+                with contextlib.suppress(Refusal):
+                    await self._link.ask("interrupt", kernel=kernel, grace=self._options.grace)
+
+    # --- what comes from the keeper
+
+    def _take(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "output":
+                if sink := self._sinks.get(event["execution"]):
+                    sink.output(event["stream"], base64.b64decode(event["data"]), event["skipped"])
+            case "display":
+                if sink := self._sinks.get(event["execution"]):
+                    sink.display(msgspec.convert(event, Display))
+            case "input":
+                if sink := self._sinks.get(event["execution"]):
+                    self._tasks.start(self._answer(sink, event))
+            case "done":
+                completion = msgspec.convert(event["completion"], Completion)
+                waiting = self._waiting.get(completion.execution)
+                if waiting and not waiting.done():
+                    waiting.set_result(completion)
+                else:
+                    self._ended[completion.execution] = completion
+            case "died":
+                self._died(event["kernel"], event["reason"])
+            case _:
+                pass
+
+    async def _answer(self, sink: Sink, event: dict[str, Any]) -> None:
+        try:
+            text = await sink.ask_input(event["prompt"], event["secret"])
+        except InterruptedError:
+            text = None
+        with contextlib.suppress(KernelError):
+            await (await self._connected()).ask("input", execution=event["execution"], text=text)
+
+    def _died(self, kernel: str, reason: str) -> None:
+        for language, name in list(self._living.items()):
+            if name == kernel:
+                del self._living[language]
+                self._lost.add(language)
+                self._tell(language, kernel, "died", reason)
+
+    def _lost_link(self) -> None:
+        self._link = None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(lost())
+
+    def available(self) -> dict[str, str]:
+        """Languages that can be run here, and with what."""
+        return {"python": self._runtime("python").argv[0]}
+
+    def missing(self, language: str) -> str:
+        """What to install for a language that cannot be run; empty when it can."""
+        try:
+            self._runtime(language)
+        except LanguageMissing as error:
+            return str(error)
+        return ""

@@ -1,0 +1,175 @@
+"""The host's end of the keeper's socket: requests with replies, and events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..aio.processes import Started, start_keeper
+from ..errors import KeeperLost, KernelError
+from ..text.i18n import _
+
+VERSION = 1
+LONGEST_SOCKET = 100
+
+
+class Refusal(KernelError):
+    """The keeper did not take a request. `kind` is its word for the reason."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(_("The session's keeper refused: {reason}", reason=message))
+        self.kind = kind
+        self.reason = message
+
+
+class Link(asyncio.Protocol):
+    """One connection. `on_event` gets every event; `on_lost` is called once when the connection ends."""
+
+    def __init__(self, on_event: Callable[[dict[str, Any]], None], on_lost: Callable[[], None]) -> None:
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._buffer = bytearray()
+        self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._next = 0
+        self._transport: asyncio.Transport | None = None
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= 4:
+            size = int.from_bytes(self._buffer[start : start + 4], "big")
+            if len(self._buffer) - start - 4 < size:
+                break
+            frame = msgspec.json.decode(memoryview(self._buffer)[start + 4 : start + 4 + size].tobytes())
+            start += 4 + size
+            self._take(frame)
+        del self._buffer[:start]
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if "event" in frame:
+            self._on_event(frame)
+        elif (waiting := self._replies.pop(frame.get("n", 0), None)) and not waiting.done():
+            if frame.get("ok"):
+                waiting.set_result(frame)
+            else:
+                waiting.set_exception(Refusal(str(frame.get("error")), str(frame.get("message"))))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(lost())
+        self._replies.clear()
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self._on_lost()
+
+    async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Raises Refusal, and KeeperLost when the keeper is gone."""
+        if self._transport is None:
+            raise lost()
+        self._next += 1
+        waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._replies[self._next] = waiting
+        body = msgspec.json.encode({"op": op, "n": self._next, **fields})
+        self._transport.write(len(body).to_bytes(4, "big") + body)
+        return await waiting
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+
+def lost() -> KeeperLost:
+    return KeeperLost(
+        _("The session's keeper is gone."),
+        _("The log and the output so far are kept; resume the session to go on with new kernels."),
+    )
+
+
+async def connect(
+    run_dir: Path,
+    on_event: Callable[[dict[str, Any]], None],
+    on_lost: Callable[[], None],
+    *,
+    seconds: float,
+) -> tuple[Link, dict[str, Any], bool]:
+    """A greeted connection, the keeper's answer, and whether the keeper was started for it.
+
+    Raises KeeperLost when none answers in time.
+    """
+    fresh = False
+    started: Started | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            link = await _try(run_dir, on_event, on_lost)
+            while link is None:
+                started = started or start_keeper(run_dir)
+                fresh = await _listening(started)
+                link = await _try(run_dir, on_event, on_lost)
+            token = (run_dir / "token").read_text(encoding="ascii").strip()
+            answer = await link.ask("hello", token=token, version=VERSION)
+    except (TimeoutError, OSError, Refusal) as error:
+        reason = str(error) or _("no answer within {seconds} seconds", seconds=f"{seconds:g}")
+        raise KeeperLost(
+            _("The session's keeper could not be reached: {reason}", reason=reason),
+            _("See {path}.", path=run_dir / "keeper.log"),
+        ) from error
+    finally:
+        if started:
+            started.forget()
+    return link, answer, fresh
+
+
+async def _try(run_dir: Path, on_event: Callable[[dict[str, Any]], None], on_lost: Callable[[], None]) -> Link | None:
+    """A connection, or None when nothing listens."""
+    path, folder = str(run_dir / "keeper.sock"), -1
+    try:
+        if len(os.fsencode(path)) > LONGEST_SOCKET:
+            folder = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
+            path = f"/proc/self/fd/{folder}/keeper.sock"
+        _transport, link = await asyncio.get_running_loop().create_unix_connection(
+            lambda: Link(on_event, on_lost), path
+        )
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
+            return None
+        raise
+    finally:
+        if folder >= 0:
+            os.close(folder)
+    return link
+
+
+async def _listening(started: Started) -> bool:
+    """Wait until the keeper listens; False when another keeper owns the folder (it may still be on its way)."""
+    loop = asyncio.get_running_loop()
+    if started.ready < 0:
+        await asyncio.sleep(0.01)
+        return False
+    ready = loop.create_future()
+    loop.add_reader(started.ready, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(started.ready)
+    said = os.read(started.ready, 64)
+    if not said:
+        with contextlib.suppress(ChildProcessError):
+            status = started.exit_status()
+            if status not in (None, 0, 3):
+                raise OSError(f"it ended with status {status}")
+        started.forget()
+    return bool(said)

@@ -1,0 +1,88 @@
+"""Reading what an execution printed, without ever loading the whole of it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from ..text.clean import clean
+from ..text.cut import head_tail, join_cut
+from ..types.actions import OutputRef
+
+Stream = Literal["stdout", "stderr"]
+STREAMS: dict[int, Stream] = {1: "stdout", 2: "stderr"}
+RECORD = struct.Struct(">BQ")
+CHUNK = 1 << 20
+
+
+def read_output(ref: OutputRef, offset: int, length: int) -> bytes:
+    """At most `length` bytes from `offset` on; empty beyond the end or where nothing was kept. Raises OSError."""
+    if not ref.path or length <= 0:
+        return b""
+    fd = os.open(ref.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return os.pread(fd, min(length, max(0, ref.size - offset)), max(0, offset))
+    finally:
+        os.close(fd)
+
+
+def read_head_tail(ref: OutputRef, cap: int, name: str) -> str:
+    """Beginning and end of the output, cleaned of control codes, in at most about `cap` characters.
+
+    Between them stands a line that says how much was cut and that the whole can be read as `name`. A file that cannot
+    be read gives a sentence that says so.
+    """
+    try:
+        if ref.size <= 4 * cap:
+            text = head_tail(clean(read_output(ref, 0, ref.size)), cap, name)
+        else:
+            half = cap // 2 - 40
+            head = _whole_lines(clean(read_output(ref, 0, 2 * half)), half)
+            tail = _last_lines(clean(read_output(ref, ref.size - 2 * half, 2 * half)), half)
+            text = join_cut(head, tail, 0, ref.size - len(head.encode()) - len(tail.encode()), name)
+    except OSError as error:
+        return f"[The output could not be read: {error.strerror}. Its file is {Path(ref.path).name}.]\n"
+    if ref.dropped:
+        end = "" if not text or text.endswith("\n") else "\n"
+        text += f"{end}[{ref.dropped:,} more bytes were beyond the output limit and are not kept.]\n"
+    return text
+
+
+def _whole_lines(text: str, most: int) -> str:
+    text = text[:most]
+    end = text.rfind("\n") + 1
+    return text[:end] if end > most // 2 else text
+
+
+def _last_lines(text: str, most: int) -> str:
+    text = text[-most:]
+    start = text.find("\n") + 1
+    return text[start:] if 0 < start < most // 2 else text
+
+
+def segments(ref: OutputRef) -> Iterator[tuple[Stream, int, int]]:
+    """Which stream wrote what, in order of arrival: stream, offset, length.
+
+    What is not in the index yet (of a run that goes on) is left out. Raises OSError.
+    """
+    if not ref.path:
+        return
+    offset = 0
+    with Path(ref.path).with_suffix(".idx").open("rb") as file:
+        while len(record := file.read(RECORD.size)) == RECORD.size:
+            stream, length = RECORD.unpack(record)
+            if stream not in STREAMS or length > ref.size - offset:
+                return
+            yield STREAMS[stream], offset, length
+            offset += length
+
+
+def read_stream(ref: OutputRef, stream: Stream) -> Iterator[bytes]:
+    """The bytes of one stream, in pieces of at most 1 MB. Raises OSError."""
+    for name, offset, length in segments(ref):
+        if name == stream:
+            for start in range(offset, offset + length, CHUNK):
+                yield read_output(ref, start, min(CHUNK, offset + length - start))

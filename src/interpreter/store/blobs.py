@@ -98,6 +98,8 @@ class Blobs:
         """Write small files again that a loss of power took; how many."""
         restored = 0
         folder = self._folder()
+        with told(folder):
+            make_private(folder)
         rows = self._database.query(
             "SELECT name, sha256, data, segments FROM blobs WHERE session = ? AND data IS NOT NULL", (self._key,)
         )
@@ -212,7 +214,6 @@ def move(source: Path, target: Path) -> None:
 
 def write_whole(target: Path, data: bytes, *, durable: bool) -> None:
     """All of it or nothing under that name."""
-    make_private(target.parent)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 APPLICATION_ID = 0x52455031
 """`REP1`, in the header of every log: a database of another program is never taken for one."""
 
+MILESTONES = "'session_started', 'turn_started', 'turn_finished', 'session_closed'"
+"""Types of events that have an index of their own, as it was made in step 1."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -29,8 +32,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         """
         CREATE INDEX milestones ON events (session, type, seq) WHERE type IN (
-            'session_started', 'turn_started', 'turn_finished', 'session_closed',
-            'approval_requested', 'approval_resolved'
+            'session_started', 'turn_started', 'turn_finished', 'session_closed'
         )
         """,
         """

@@ -15,6 +15,7 @@ from .database import Database
 from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
 from .lock import Holder, SessionLock, holder_of
 from .log import SessionLog
+from .migrations import MILESTONES
 from .writer import Writer
 
 SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -39,8 +40,7 @@ class Store:
 
     def __init__(self, home: Path, database: Database, *, temporary: bool = False) -> None:
         self.home = home
-        self.database = database
-        """For the readings of this room (`listing`); others use the methods here."""
+        self._database = database
         self._writer = Writer(database)
         self._temporary = temporary
         self._closed = False
@@ -78,7 +78,7 @@ class Store:
             raise StoreError(_("{id} cannot be the id of a session.", id=repr(session_id)))
         lock = self._hold(session_id)
         try:
-            with self.database.transaction(full=False) as connection:
+            with self._database.transaction(full=False) as connection:
                 cursor = connection.execute(
                     "INSERT INTO sessions (id, workspace, created) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
                     (session_id, str(workspace), time.time_ns() // 1000),
@@ -130,17 +130,17 @@ class Store:
         return SessionLock(folder / "lock", session_id)
 
     def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
-        return SessionLog(self.database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
+        return SessionLog(self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
 
     def _row(self, session_id: str) -> tuple[int, str]:
-        rows = self.database.query("SELECT key, workspace FROM sessions WHERE id = ?", (session_id,))
+        rows = self._database.query("SELECT key, workspace FROM sessions WHERE id = ?", (session_id,))
         if not rows:
             raise self._unknown(session_id)
         return int(rows[0][0]), str(rows[0][1])
 
     def sessions(self, workspace: str | Path | None = None) -> list[SessionInfo]:
         """Every session that has an event, the newest first. Raises StoreError."""
-        rows = self.database.query(
+        rows = self._database.query(
             "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s JOIN events e ON e.session = s.key"
             " AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
             " WHERE ?1 IS NULL OR s.workspace = ?1 ORDER BY e.time DESC, s.key DESC",
@@ -150,7 +150,7 @@ class Store:
 
     def info(self, session_id: str) -> SessionInfo:
         """Raises SessionUnknown."""
-        rows = self.database.query(
+        rows = self._database.query(
             "SELECT s.id, s.workspace, s.created, max(e.time), max(e.seq) FROM sessions s"
             " LEFT JOIN events e ON e.session = s.key WHERE s.id = ? GROUP BY s.key",
             (session_id,),
@@ -190,6 +190,14 @@ class Store:
             )
         raise self._unknown(wanted)
 
+    def milestones(self, session_id: str) -> list[tuple[int, str]]:
+        """Seq and type of the events that mark a session's course, from a small index of their own."""
+        key, _workspace = self._row(session_id)
+        rows = self._database.query(
+            f"SELECT seq, type FROM events INDEXED BY milestones WHERE session = ? AND type IN ({MILESTONES})", (key,)
+        )
+        return sorted((int(seq), str(kind)) for seq, kind in rows)
+
     def holder(self, session_id: str) -> Holder | None:
         """The process that holds a session now; None when none does."""
         return holder_of(self.folder(session_id) / "lock")
@@ -203,9 +211,9 @@ class Store:
         key, _workspace = self._row(session_id)
         lock = self._hold(session_id)
         try:
-            with self.database.transaction(full=True) as connection:
+            with self._database.transaction(full=True) as connection:
                 connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
-            self.database.give_back()
+            self._database.give_back()
             remove_tree(self.folder(session_id))
         except OSError as error:
             raise StoreError(
@@ -227,7 +235,7 @@ class Store:
             return
         self._closed = True
         self._writer.close()
-        self.database.close()
+        self._database.close()
         if self._temporary:
             remove_tree(self.home)
 

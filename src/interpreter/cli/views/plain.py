@@ -9,19 +9,14 @@ from ...types.actions import Action
 from ...types.events import (
     ActionFinished,
     ActionProposed,
-    ApprovalRequested,
     ApprovalResolved,
     Event,
-    KernelEvent,
-    ModeChanged,
     ModelAnswered,
     ModelAsked,
     ModelFailed,
-    NoteAdded,
     OutputChunk,
     Progress,
     ReasoningDelta,
-    SessionResumed,
     TurnFinished,
     TurnStarted,
 )
@@ -29,6 +24,7 @@ from ..contract import Question
 from ..say import say
 from ..visible import visible
 from . import words
+from .aside import aside
 
 
 class Plain:
@@ -75,6 +71,9 @@ class Plain:
         else:
             self._line(words.question_text(question))
 
+    def set_verbose(self, on: bool) -> None:
+        self._verbose = on
+
     def note(self, text: str) -> None:
         self._line(text)
 
@@ -83,24 +82,14 @@ class Plain:
 
     def _other(self, event: Event) -> None:
         match event:
-            case NoteAdded() if event.source == "harness" or self._verbose:
-                self._line(_("Note: {text}", text=visible(event.text)))
-            case KernelEvent() if event.what in ("restarted", "died") or self._verbose:
-                self._line(_("Kernel {language}: {what} {reason}", language=event.language, what=event.what,
-                             reason=event.reason).rstrip())  # fmt: skip
-            case SessionResumed() if event.gone:
-                self._line(_("Variables that are gone: {languages}", languages=", ".join(event.gone)))
             case Progress() if event.what != self._progress:
                 self._progress = event.what
                 self._line(f"{event.what} {event.text}".rstrip())
-            case ModeChanged():
-                self._line(_("Code runs without a question.") if event.auto else _("You are asked before code runs."))
             case TurnStarted():
                 self._said = ""
-            case ApprovalRequested():
-                pass  # `ask` draws it where somebody can answer
             case _:
-                pass
+                if line := aside(event, verbose=self._verbose):
+                    self._line(line)
 
     def _proposed(self, action: Action) -> None:
         if self._said:

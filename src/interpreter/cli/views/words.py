@@ -47,7 +47,7 @@ def run_question(question: Question) -> str:
 
 
 def hidden_warning(count: int) -> str:
-    return _("Careful: {n} characters that cannot be seen are written as ⟨U+…⟩.", n=count)
+    return _("Careful: hidden characters ({n}) are in this code; they are written as ⟨U+…⟩.", n=count)
 
 
 def answer_keys(kind: str) -> str:

@@ -1,0 +1,60 @@
+"""The events that deserve one line at most."""
+
+from __future__ import annotations
+
+from ...text.i18n import _
+from ...types.events import (
+    Compacted,
+    ConversationReset,
+    ConversationUndone,
+    Event,
+    GrantAdded,
+    KernelEvent,
+    ModeChanged,
+    NoteAdded,
+    SessionResumed,
+)
+from ..visible import visible
+
+
+def aside(event: Event, *, verbose: bool) -> str:
+    """The line, or nothing where the event is of no use to this person."""
+    match event:
+        case NoteAdded() if verbose or event.source == "harness":
+            text = event.text if verbose else shorten(event.text)
+            return _("Note: {text}", text=visible(text))
+        case KernelEvent():
+            return _kernel(event, verbose)
+        case SessionResumed() if event.gone:
+            return _("Variables that are gone: {languages}", languages=", ".join(event.gone))
+        case ModeChanged():
+            return _("Code runs without a question.") if event.auto else _("You are asked before code runs.")
+        case GrantAdded():
+            return _("The code may now read {path}.", path=event.path)
+        case ConversationUndone():
+            return _("Taken back. Files and variables are as they were.")
+        case ConversationReset():
+            return _("The conversation begins anew; the kernels were restarted.")
+        case Compacted() if verbose:
+            return _("Older outputs were shortened for the model; all of them are kept.")
+        case _:
+            return ""
+
+
+def _kernel(event: KernelEvent, verbose: bool) -> str:
+    reason = f" ({visible(event.reason)})" if event.reason else ""
+    match event.what:
+        case "restarted":
+            return _("The {language} kernel was restarted; its variables are gone.", language=event.language) + reason
+        case "died":
+            return _("The {language} kernel ended; its variables are gone.", language=event.language) + reason
+        case "started" if verbose:
+            return _("The {language} kernel started ({sandbox}).", language=event.language, sandbox=event.sandbox)
+        case _:
+            return ""
+
+
+def shorten(text: str, most: int = 300) -> str:
+    """What the harness told the model may be long; its beginning says what it was."""
+    first = text.strip().split("\n\n")[0]
+    return first if len(first) <= most else first[:most] + "…"

@@ -62,12 +62,17 @@ def become_proxy(theirs: socket.socket, life: int, settings: dict[str, Any]) -> 
     nothing = os.open("/dev/null", os.O_RDWR)
     listening = os.dup2(fds[0], 10)
     life = os.dup2(life, 11)
+    # By descriptor, because anybody may read a command line.
+    told = os.memfd_create("settings", 0)
+    os.write(told, json.dumps(settings).encode())
+    os.lseek(told, 0, os.SEEK_SET)
+    told = os.dup2(told, 12)
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
     os.closerange(3, 10)
-    os.closerange(12, 1 << 30)
+    os.closerange(13, 1 << 30)
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proxy.py")
-    argv = [sys.executable, "-I", "-S", program, str(listening), str(life), json.dumps(settings)]
+    argv = [sys.executable, "-I", "-S", program, str(listening), str(life), str(told)]
     os.execve(sys.executable, argv, {"LANG": "C.UTF-8"})
 
 

@@ -70,7 +70,13 @@ def cgroup(profile: Profile) -> dict[str, int]:
 
 
 def proxy(profile: Profile) -> dict[str, Any] | None:
-    return {"allow_private": False} if profile.network == "proxy" else None
+    """What the way out has to know: the proxy that this machine itself must use, if any."""
+    if profile.network != "proxy":
+        return None
+    upstream = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY") or os.environ.get("http_proxy") or ""
+    usable = upstream.startswith("http://")
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return {"allow_private": False, "upstream": upstream if usable else "", "no_proxy": no_proxy}
 
 
 def outside(profile: Profile) -> list[str]:

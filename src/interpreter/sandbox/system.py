@@ -88,15 +88,17 @@ def closed_to_others(top: str) -> Iterable[str]:
     except OSError:
         return
     for entry in entries:
+        if entry.is_symlink():
+            continue
+        folder = entry.is_dir(follow_symlinks=False)
         try:
             mode = entry.stat(follow_symlinks=False).st_mode
         except OSError:
             continue
-        if stat.S_ISLNK(mode):
-            continue
-        if not mode & stat.S_IROTH or (stat.S_ISDIR(mode) and not mode & stat.S_IXOTH):
+        needed = stat.S_IROTH | stat.S_IXOTH if folder else stat.S_IROTH
+        if mode & needed != needed:
             yield entry.path
-        elif stat.S_ISDIR(mode) and top != "/opt":
+        elif folder and top != "/opt":
             yield from closed_to_others(entry.path)
 
 

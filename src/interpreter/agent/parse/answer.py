@@ -1,0 +1,190 @@
+"""What an answer asks for. The rules, strongest form first:
+
+1. Native calls. Then nothing in the text runs: blocks there are only shown.
+2. Calls in tags (`<tool_call>` and its relatives). Then fenced blocks are only shown.
+3. Fenced blocks in a language that code can be run in, all of them, in order. A `json` block that holds a call is that
+   call. Blocks of other kinds (text, json, diff, output, ...) and HTML are shown. A block without a language is shown,
+   unless it is the only one and beyond doubt Python. Once the model has made native calls (`native_seen`), a block
+   whose introduction only shows it ("you can run ...") is not run.
+4. Bare JSON that can only be meant as a call.
+
+Never half a program: what may have been cut off is refused with a FormatError, and so is what cannot be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from interpreter.errors import FormatError
+from interpreter.types.actions import Action
+from interpreter.types.base import Value, code_sha256, new_id
+from interpreter.types.messages import Answer
+
+from .calls import CUT, EXECUTE, EXPECTED, Call, read_call, tool_named
+from .code import language_named, looks_like_python, parses, settle
+from .fences import Block, find_blocks
+from .tags import Found, find_json, find_tags
+
+MOST = 24
+"""Actions of one answer."""
+SHOWN = frozenset({"html"})
+"""Languages that a block in the text only shows; a call runs them."""
+SHOWING = re.compile(
+    r"you can|you could|you may|for example|e\.g\.|usage|looks like|example"
+    r"|to (?:run|use|install|reproduce|verify|try|start) (?:it|this|them|the)"
+    r"|可以|例如|比如|用法|示例|运行方式|如下所示",
+    re.IGNORECASE,
+)
+NOT_CLOSED = (
+    "A code block is not closed: end it with ``` on a line of its own, before anything else. Nothing of it ran."
+)
+
+
+class Reading(Value):
+    """What is in an answer."""
+
+    text: str
+    """What is said besides the actions."""
+    actions: tuple[Action, ...] = ()
+    """In order. A call of another tool than `execute` is an action too: its language is the tool's name, its code the
+    arguments as JSON."""
+    errors: tuple[FormatError, ...] = ()
+    """What could not be read; each holds the message for the model."""
+
+
+class Reader:
+    """Collects the actions and errors of one answer."""
+
+    def __init__(self, answer: Answer, offered: tuple[str, ...], languages: Mapping[str, str]) -> None:
+        self.answer = answer
+        self.offered = offered
+        self.languages = languages
+        self.whole = answer.finish in ("stop", "tool_calls")
+        self.actions: list[Action] = []
+        self.errors: list[FormatError] = []
+        self.spans: list[tuple[int, int]] = []
+
+    def attempt(self, read: Callable[[], Call], call_id: str = "") -> None:
+        """Add what `read` gives, or its error."""
+        try:
+            if len(self.actions) >= MOST:
+                raise FormatError(f"At most {MOST} actions in one answer. Go on after you have seen their results.")
+            call = read()
+        except FormatError as error:
+            error.call_id = call_id
+            self.errors.append(error)
+            return
+        language = call.program.language if call.program else call.tool
+        code = call.program.code if call.program else call.arguments
+        self.actions.append(
+            Action(
+                id=new_id("act"),
+                language=language,
+                code=code,
+                sha256=code_sha256(code),
+                call_id=call_id,
+                repairs=tuple(dict.fromkeys(call.repairs)),
+            )
+        )
+
+    def native(self) -> None:
+        for call in self.answer.calls:
+            self.attempt(
+                lambda c=call: read_call(c.name, c.arguments, self.offered, self.languages, whole=self.whole), call.id
+            )
+
+    def written(self, calls: list[Found]) -> None:
+        """Calls that stand in the text."""
+        for found in calls:
+            self.spans.append((found.start, found.end))
+            self.attempt(lambda f=found: self.from_text(f))
+
+    def from_text(self, found: Found) -> Call:
+        if found.error or (found.cut and not self.whole):
+            cut = found.cut and (not self.whole or found.error)
+            raise FormatError(CUT if cut else f"The call in your text cannot be read. {EXPECTED}")
+        name = found.name or EXECUTE
+        call = read_call(name, found.arguments, self.offered, self.languages, whole=self.whole)
+        how = f"call written in the text ({found.form})"
+        return call._replace(repairs=(how, *found.repairs, *call.repairs))
+
+    def fences(self, blocks: list[Block], *, native_seen: bool) -> None:
+        for block in blocks:
+            if block.info in ("json", "tool_call", "tool", "tool_calls", "json5") and (calls := find_json(block.code)):
+                self.spans.append((block.start, block.end))
+                for found in calls:
+                    self.attempt(lambda f=found: self.from_text(f))
+                continue
+            language = self.language_of(block, only=len(blocks) == 1)
+            if not language or (native_seen and self.only_shown(block)):
+                continue
+            self.spans.append((block.start, block.end))
+            self.attempt(lambda b=block, n=language: self.from_block(b, n))
+
+    def from_block(self, block: Block, language: str) -> Call:
+        if block.doubtful:
+            raise FormatError(NOT_CLOSED)
+        if not block.closed and not self.whole:
+            raise FormatError(CUT)
+        program = settle(language, block.code, self.languages)
+        if not block.closed and program.language == "python" and not parses(program.code):
+            raise FormatError(NOT_CLOSED)
+        repairs = [f"code read from a fenced block ({block.info or 'no language'})"]
+        if not block.closed:
+            repairs.append("closing fence added")
+        return Call(EXECUTE, program, "", (*repairs, *program.repairs[block.info != language :]))
+
+    def language_of(self, block: Block, *, only: bool) -> str:
+        """The language in which a block is to be run; empty for one that is only shown."""
+        if not block.info:
+            return "python" if only and looks_like_python(block.code) else ""
+        if block.info == "tool_code":
+            return "python"
+        named = language_named(block.info, self.languages)
+        return "" if named in SHOWN else named
+
+    def only_shown(self, block: Block) -> bool:
+        """Whether the line before the block says that it is an example."""
+        before = self.answer.text[: block.start].rstrip().rpartition("\n")[2]
+        return SHOWING.search(before) is not None
+
+    def rest(self) -> str:
+        """The text without what was read as actions."""
+        text, at, parts = self.answer.text, 0, list[str]()
+        for start, end in sorted(self.spans):
+            parts.append(text[at:start])
+            at = max(at, end)
+        return "".join([*parts, text[at:]]).strip()
+
+
+def read_answer(
+    answer: Answer, offered: tuple[str, ...], languages: Mapping[str, str], *, native_seen: bool = False
+) -> Reading:
+    """The actions of an answer; never raises.
+
+    Args:
+        offered: names of the tools that the model was offered.
+        languages: spelling (lower case) to canonical name, for the languages of this session.
+        native_seen: the model has made native calls in this session.
+    """
+    reader = Reader(answer, offered, languages)
+    if answer.calls:
+        reader.native()
+        return Reading(text=answer.text.strip(), actions=tuple(reader.actions), errors=tuple(reader.errors))
+    text = answer.text
+    blocks = find_blocks(text) if "```" in text or "~~~" in text else []
+    tags = [t for t in find_tags(text) if not in_code(t, blocks, languages)]
+    if tags:
+        reader.written(tags)
+    elif not text.isspace():
+        reader.fences(blocks, native_seen=native_seen)
+        if not reader.actions and not reader.errors and "{" in text:
+            found = [f for f in find_json(text) if not any(b.start <= f.start < b.end for b in blocks)]
+            reader.written([f for f in found if not f.name or tool_named(f.name, offered, languages)[0]])
+    return Reading(text=reader.rest(), actions=tuple(reader.actions), errors=tuple(reader.errors))
+
+
+def in_code(tag: Found, blocks: list[Block], languages: Mapping[str, str]) -> bool:
+    """Whether a tag stands inside a block of code and so belongs to the program, not to the protocol."""
+    return any(b.start < tag.start < b.end and b.info and language_named(b.info, languages) for b in blocks)

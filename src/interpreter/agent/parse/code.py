@@ -1,0 +1,181 @@
+"""Language and code of an action, once it is known what the model wants to run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from interpreter.errors import FormatError
+from interpreter.types.languages import canonical
+
+from .fences import find_blocks
+
+SHEBANG = re.compile(r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*[ \t]*)*\r?\n")
+SHELL_WORDS = frozenset({"bash", "sh", "shell", "zsh"})
+ASTRAY = re.compile("[\ud800-\udfff]")
+LONGEST_PROOF = 200_000
+"""Characters of code that are parsed to see which language it is."""
+
+
+class Program(NamedTuple):
+    language: str
+    code: str
+    repairs: tuple[str, ...]
+
+
+def language_named(word: str, languages: Mapping[str, str]) -> str:
+    """The canonical name that a word means; empty where it means none."""
+    low = word.strip().lower()
+    return languages.get(low) or canonical(word) or ""
+
+
+def settle(language: str, code: str, languages: Mapping[str, str]) -> Program:
+    """The program that is meant. `language` is as the model wrote it and may be empty.
+
+    Raises FormatError for code that cannot be run as it stands.
+    """
+    repairs: list[str] = []
+    name = language_named(language, languages) if language.strip() else ""
+    if language.strip() and not name:
+        there = ", ".join(sorted(set(languages.values())))
+        raise FormatError(f"There is no language {language.strip()[:40]!r} here. Use one of: {there}.")
+    if name and name != language:
+        repairs.append(f"language {language.strip()[:40]!r} read as {name}")
+    code, name = unwrapped(code, name, languages, repairs)
+    code, name = first_line(code, name, languages, repairs)
+    if not name:
+        if not looks_like_python(code):
+            raise FormatError(
+                'The language of the code is missing. Expected: {"language": "python", "code": "print(1)"}.'
+            )
+        name = "python"
+        repairs.append("language missing, the code is Python")
+    if name == "python":
+        code, name = python_habits(code, name, languages, repairs)
+    elif name == "shell":
+        code = without_prompts(code, "$ ", repairs)
+    refuse(code)
+    return Program(name, code, tuple(repairs))
+
+
+def refuse(code: str) -> None:
+    """Raises FormatError for code that no kernel can take."""
+    if not code.strip():
+        raise FormatError("The code is empty. Write the code to run, or answer in plain text if you are done.")
+    if "\0" in code:
+        raise FormatError("The code holds a NUL character, which no language takes. Write it as an escape instead.")
+    if ASTRAY.search(code):
+        raise FormatError("The code holds half a surrogate pair, which is no character. Write the character itself.")
+
+
+def unwrapped(code: str, name: str, languages: Mapping[str, str], repairs: list[str]) -> tuple[str, str]:
+    """Code that is nothing but one fenced block: its content, and its language where none was named."""
+    if not code.lstrip().startswith(("```", "~~~")):
+        return code, name
+    blocks = find_blocks(code)
+    if len(blocks) != 1 or not blocks[0].closed or code[: blocks[0].start].strip() or code[blocks[0].end :].strip():
+        return code, name
+    repairs.append("fence around the code taken off")
+    return blocks[0].code, name or language_named(blocks[0].info, languages)
+
+
+def first_line(code: str, name: str, languages: Mapping[str, str], repairs: list[str]) -> tuple[str, str]:
+    """A first line that names the language instead of being code; a shebang of another language."""
+    line, found, rest = code.partition("\n")
+    word = line.strip()
+    if found and rest.strip() and word.isalnum() and (meant := language_named(word, languages)):
+        plain = word.lower() in SHELL_WORDS or meant != "shell"
+        if plain and (not name or name == meant) and len(word) > 1:
+            repairs.append("language name taken off the first line of the code")
+            return rest, meant
+    if shebang := SHEBANG.match(code):
+        meant = language_named(shebang.group(1), languages)
+        if meant and meant != name:
+            repairs.append(f"language taken from the shebang: {meant}")
+            return code, meant
+    return code, name
+
+
+def python_habits(code: str, name: str, languages: Mapping[str, str], repairs: list[str]) -> tuple[str, str]:
+    """Python that holds prompts, an escaped whole, or the tool's own call written as a program."""
+    code = without_prompts(code, ">>> ", repairs)
+    if "\n" not in code.strip() and "\\n" in code and not parses(code):
+        spread = code.replace("\\n", "\n").replace('\\"', '"').replace("\\t", "\t")
+        if parses(spread):
+            repairs.append("line breaks of the code unescaped")
+            return spread, name
+    if code.lstrip().startswith("execute(") and (call := literal_call(code)):
+        language, inner = call
+        if meant := language_named(language, languages) if language else name:
+            repairs.append("call of execute written as a program")
+            return inner, meant
+    return code, name
+
+
+def literal_call(code: str) -> tuple[str, str] | None:
+    """(language, code) of a program that is only `execute("python", "...")`."""
+    tree = parsed(code)
+    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return None
+    call = tree.body[0].value
+    if not isinstance(call, ast.Call) or len(call.args) > 2:
+        return None
+    given: dict[str, str] = {}
+    named = [(k.arg or "", k.value) for k in call.keywords]
+    plain = zip(("language", "code") if len(call.args) == 2 else ("code",), call.args, strict=False)
+    for key, node in [*plain, *named]:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            return None
+        given[key] = node.value
+    return (
+        (given.get("language", ""), given["code"]) if given.keys() <= {"language", "code"} and "code" in given else None
+    )
+
+
+def without_prompts(code: str, prompt: str, repairs: list[str]) -> str:
+    """Code copied with its prompts: `>>> ` sessions lose prompts and output, `$ ` lines the prompt."""
+    lines = code.split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    if not first.startswith(prompt):
+        return code
+    if prompt == ">>> ":
+        kept = [
+            line[4:] for line in lines if line.startswith((">>> ", "... ", ">>>", "...")) and line[3:4] in ("", " ")
+        ]
+    elif all(line.startswith(prompt) for line in lines if line.strip()):
+        kept = [line.removeprefix(prompt) for line in lines]
+    else:
+        return code
+    repairs.append(f"prompts {prompt.strip()!r} taken off")
+    return "\n".join(kept)
+
+
+def parsed(code: str) -> ast.Module | None:
+    if len(code) > LONGEST_PROOF:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def parses(code: str) -> bool:
+    return parsed(code) is not None
+
+
+def looks_like_python(code: str) -> bool:
+    """Whether the code is Python beyond doubt: it parses, and does something that no other text would."""
+    tree = parsed(code)
+    if tree is None:
+        return False
+    doing = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try)
+    return any(
+        isinstance(node, doing)
+        or (isinstance(node, ast.Expr | ast.Assign) and any(isinstance(n, ast.Call) for n in ast.walk(node)))
+        for node in tree.body
+    )

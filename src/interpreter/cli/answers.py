@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..text.i18n import _
+from ..types.languages import BY_NAME
 from ..types.ops import ResolveApproval
 from .contract import Question
 from .say import say
@@ -26,7 +27,6 @@ NO = ("n", "no", "否", "不", "不要", "不行", "不用", "拒绝")
 EDIT = ("e", "edit", "改", "编辑", "修改")
 ALWAYS = ("a", "always", "总是", "始终", "一直", "都可以")
 END_OF_INPUT = "\x04"
-SUFFIXES = {"python": ".py", "shell": ".sh", "javascript": ".js", "typescript": ".ts", "r": ".R", "sql": ".sql"}
 Kind = Literal["yes", "no", "edit", "always", ""]
 
 
@@ -137,7 +137,7 @@ async def edit(code: str, language: str) -> str | None:
 def _edit(code: str, language: str) -> str | None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="interpreter-") as folder:
-        path = Path(folder) / ("code" + SUFFIXES.get(language, ".txt"))
+        path = Path(folder) / ("code" + (BY_NAME[language].suffix if language in BY_NAME else ".txt"))
         path.write_bytes(code.encode())
         try:
             # Through the shell, as git does it: $EDITOR may hold arguments and quotes of the person's own.

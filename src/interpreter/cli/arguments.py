@@ -46,10 +46,10 @@ def settle(word: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
-def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, leave_out: Sequence[str] = ()) -> None:
     """The flags of all settings; None stands for one that was not given."""
     for key in KEYS.values():
-        if key.flags:
+        if key.flags and key.name not in leave_out:
             _add(parser, key)
 
 

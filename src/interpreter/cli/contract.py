@@ -77,3 +77,9 @@ class View(Protocol):
     def end(self) -> None:
         """Leave the screen as it should stay. May be called more than once."""
         ...
+
+
+class TalkView(View, Protocol):
+    """A view for a conversation."""
+
+    def set_verbose(self, on: bool) -> None: ...

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 
 from ..config.keys import SECTIONS
+from ..text.cut import pad
 from ..text.i18n import _
 from .flags import COMMANDS, METAVARS, OWN
-from .layout import lay_out, pad
+from .layout import lay_out
 
 COLUMN = 36
 

@@ -14,7 +14,7 @@ from . import stdin
 from .answers import Answers
 from .arguments import Arguments
 from .configure import find_workspace, read_settings, with_person
-from .contract import Conversation, Open, View
+from .contract import Conversation, Open, TalkView, View
 from .desk import Desk, Leave
 from .say import say
 from .views.machine import JsonLines, JsonResult, write_line
@@ -117,7 +117,7 @@ class Once:
         return make_view(settings)
 
 
-def make_view(settings: Settings) -> View:
+def make_view(settings: Settings) -> TalkView:
     """The rich view on a capable terminal, else the plain one."""
     if settings.plain or not os.isatty(2) or not os.isatty(1) or os.environ.get("TERM", "dumb") == "dumb":
         return Plain(verbose=settings.verbose)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..store.home import default_home
+
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """`config.yaml` of the person: in INTERPRETER_HOME where that is set, else in the platform's folder."""
@@ -20,3 +22,8 @@ def user_file(environ: Mapping[str, str]) -> Path:
 
 def project_file(workspace: Path) -> Path:
     return workspace / ".interpreter" / "config.yaml"
+
+
+def history_file() -> Path:
+    """Where the conversation's typed lines are kept, in the tool's home."""
+    return default_home() / "history"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -62,7 +62,7 @@ def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
         part, dot, field = KEYS[name].target.partition(".")
         chosen = value_of(Settings(), KEYS[name]) if value is None else value
         if name == "llm.prices" and isinstance(chosen, dict):
-            chosen = Prices(**chosen)
+            chosen = Prices(**cast("dict[str, float]", chosen))
         if dot:
             parts.setdefault(part, {})[field] = chosen
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.events import (
     Compacted,
@@ -14,7 +15,6 @@ from ...types.events import (
     NoteAdded,
     SessionResumed,
 )
-from ..visible import visible
 
 
 def aside(event: Event, *, verbose: bool) -> str:
@@ -22,7 +22,7 @@ def aside(event: Event, *, verbose: bool) -> str:
     match event:
         case NoteAdded() if verbose or event.source == "harness":
             text = event.text if verbose else shorten(event.text)
-            return _("Note: {text}", text=visible(text))
+            return _("Note: {text}", text=reveal(text))
         case KernelEvent():
             return _kernel(event, verbose)
         case SessionResumed() if event.gone:
@@ -42,7 +42,7 @@ def aside(event: Event, *, verbose: bool) -> str:
 
 
 def _kernel(event: KernelEvent, verbose: bool) -> str:
-    reason = f" ({visible(event.reason)})" if event.reason else ""
+    reason = f" ({reveal(event.reason)})" if event.reason else ""
     match event.what:
         case "restarted":
             return _("The {language} kernel was restarted; its variables are gone.", language=event.language) + reason

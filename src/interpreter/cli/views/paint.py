@@ -7,19 +7,18 @@ from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
+from ...text.clean import reveal
 from ..contract import Question
-from ..visible import hidden_count, visible
-from .words import hidden_warning, run_question
+from .words import MARK, hidden_count, hidden_warning, run_question
 
 LARGEST = 100_000
 """Characters; larger code is shown without colours, which would take seconds."""
 LEXERS = {"shell": "bash", "javascript": "javascript", "c++": "cpp", "cpp": "cpp"}
-MARK = r"⟨U\+[0-9A-F]{4,6}⟩"
 
 
 def code_text(code: str, language: str) -> Text:
     """The whole code, highlighted; what could hide in it is written out in red."""
-    shown = visible(code.rstrip("\n"))
+    shown = reveal(code.rstrip("\n"))
     if len(shown) > LARGEST:
         text = Text(shown)
     else:
@@ -40,9 +39,9 @@ def question_panel(question: Question) -> RenderableType:
     """The question below the code that is on the screen already."""
     request, action = question
     if request.kind != "run" or action is None:
-        lines: list[RenderableType] = [Text(visible(request.question), "bold")]
+        lines: list[RenderableType] = [Text(reveal(request.question), "bold")]
         if request.subject:
-            lines.append(Text(visible(request.subject)))
+            lines.append(Text(reveal(request.subject)))
         return Group(*lines)
     lines = []
     if hidden := hidden_count(action.code):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.actions import Action
 from ...types.events import (
@@ -20,9 +21,9 @@ from ...types.events import (
     TurnFinished,
     TurnStarted,
 )
+from ...types.languages import title
 from ..contract import Question
 from ..say import say
-from ..visible import visible
 from . import words
 from .aside import aside
 
@@ -44,7 +45,7 @@ class Plain:
             case ModelAsked() if self._verbose:
                 self._line(words.asked_line(event))
             case ReasoningDelta() if self._verbose:
-                self._piece(visible(event.text))
+                self._piece(reveal(event.text))
             case ModelAnswered():
                 self._said = event.text.strip()
                 if self._verbose:
@@ -98,8 +99,8 @@ class Plain:
         self._code(action)
 
     def _code(self, action: Action) -> None:
-        self._line(f"--- {words.language_name(action.language)} ---")
-        self._line(visible(action.code.rstrip("\n")))
+        self._line(f"--- {title(action.language)} ---")
+        self._line(reveal(action.code.rstrip("\n")))
         self._line("---")
 
     def _output(self, event: OutputChunk) -> None:
@@ -119,7 +120,7 @@ class Plain:
                 self._line(done.result.rstrip("\n"))
             if done.error is not None:
                 report = done.error
-                self._line(visible(report.traceback.rstrip("\n") or f"{report.name}: {report.message}"))
+                self._line(reveal(report.traceback.rstrip("\n") or f"{report.name}: {report.message}"))
             for display in done.displays:
                 self._line(words.display_line(display))
         if ending := words.ending(event):

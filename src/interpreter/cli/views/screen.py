@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.actions import Action
 from ...types.events import (
@@ -33,8 +34,8 @@ from ...types.events import (
     TurnFinished,
     TurnStarted,
 )
+from ...types.languages import title
 from ..contract import Question
-from ..visible import visible
 from . import words
 from .aside import aside
 from .images import Protocol, picture, protocol
@@ -103,7 +104,7 @@ class Screen:
                     self._print(Text(_("Edited; this runs:"), "dim"))
                     self._print(code_text(event.action.code, event.action.language))
             case ActionStarted():
-                self._begin(_("{language} is running", language=words.language_name(event.language)))
+                self._begin(_("{language} is running", language=title(event.language)))
             case ActionFinished():
                 self._finished(event)
             case TurnFinished():
@@ -138,10 +139,10 @@ class Screen:
     def _moving(self) -> list[RenderableType]:
         parts: list[RenderableType] = []
         if self._thoughts:
-            parts.append(Text(visible(self._thoughts), "dim italic"))
+            parts.append(Text(reveal(self._thoughts), "dim italic"))
         held = "\n\n".join([*self._held, self._blocks.pending]).strip()
         if held:
-            parts.append(Markdown(visible(held)))
+            parts.append(Markdown(reveal(held)))
         if self._call:
             language, code = code_in(self._call)
             parts.append(code_text("\n".join(code.split("\n")[-TAIL_LINES:]), language))
@@ -190,7 +191,7 @@ class Screen:
             self._draw(block)
 
     def _draw(self, block: Block) -> None:
-        self._print(Padding(Markdown(visible(block), code_theme="ansi_dark"), (0, 0, 1, 0)))
+        self._print(Padding(Markdown(reveal(block), code_theme="ansi_dark"), (0, 0, 1, 0)))
 
     def _settle(self, action: Action | None = None) -> None:
         """Draw what was held, without the block that is the action itself: it is drawn as such."""
@@ -211,11 +212,11 @@ class Screen:
     def _think(self, text: str) -> None:
         *lines, self._thoughts = (self._thoughts + text).split("\n")
         for line in lines:
-            self._print(Text(visible(line), "dim italic"))
+            self._print(Text(reveal(line), "dim italic"))
 
     def _end_thoughts(self) -> None:
         if self._thoughts:
-            self._print(Text(visible(self._thoughts), "dim italic"))
+            self._print(Text(reveal(self._thoughts), "dim italic"))
             self._thoughts = ""
 
     def _answered(self, event: ModelAnswered) -> None:
@@ -237,7 +238,7 @@ class Screen:
     def _proposed(self, action: Action) -> None:
         self._settle(action)
         self._call = ""
-        self._print(rule(words.language_name(action.language)))
+        self._print(rule(title(action.language)))
         self._print(code_text(action.code, action.language))
         self._print(rule(""))
 
@@ -245,9 +246,11 @@ class Screen:
         self._streamed.add(event.action)
         if event.skipped:
             self._print(Text(_("[… {n} bytes are not shown; all of it is kept]", n=event.skipped), "dim"))
-        whole, newline, self._output = (self._output + event.text).rpartition("\n")
+        whole, newline, rest = (self._output + event.text).rpartition("\n")
+        self._output = rest.rpartition("\r")[2]  # what a program draws over is gone
         if newline:
-            self._print(Text(whole), soft_wrap=True)
+            lines = [line.rpartition("\r")[2].rstrip() for line in whole.split("\n")] if "\r" in whole else [whole]
+            self._print(Text("\n".join(lines)), soft_wrap=True)
 
     def _finished(self, event: ActionFinished) -> None:
         self._progress = None
@@ -290,7 +293,7 @@ def finished_parts(event: ActionFinished, *, streamed: bool) -> list[Text]:
             parts.append(Text(done.result.rstrip("\n")))
         if report := done.error:
             trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
-            parts.append(Text(visible(trace), "red"))
+            parts.append(Text(reveal(trace), "red"))
     return parts
 
 

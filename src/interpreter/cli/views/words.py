@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.actions import Completion, Display
 from ...types.events import ActionFinished, ModelAsked, TurnFinished
+from ...types.languages import title
 from ...types.messages import Usage
 from ..contract import Question
-from ..visible import hidden_count, visible
 
 KEPT_SHORT = 10.0
 
@@ -21,17 +24,20 @@ def seconds(value: float) -> str:
     return f"{int(value) // 60}:{int(value) % 60:02}"
 
 
-def language_name(name: str) -> str:
-    names = {"javascript": "JavaScript", "python": "Python", "html": "HTML", "sql": "SQL", "typescript": "TypeScript"}
-    return names.get(name, name)
+MARK = re.compile(r"<U\+[0-9A-F]{4,6}>")
+
+
+def hidden_count(code: str) -> int:
+    """Characters that a person would not see."""
+    return len(MARK.findall(reveal(code))) - len(MARK.findall(code))
 
 
 def question_text(question: Question) -> str:
     """A question as plain text, its code included."""
     request, action = question
     if request.kind != "run" or action is None:
-        return request.question + (f"\n{visible(request.subject)}" if request.subject else "")
-    lines = [visible(action.code)]
+        return request.question + (f"\n{reveal(request.subject)}" if request.subject else "")
+    lines = [reveal(action.code)]
     if hidden := hidden_count(action.code):
         lines.append(hidden_warning(hidden))
     lines.append(run_question(question))
@@ -40,14 +46,14 @@ def question_text(question: Question) -> str:
 
 def run_question(question: Question) -> str:
     request, action = question
-    language = language_name(action.language if action else "")
+    language = title(action.language if action else "")
     if request.where:
         return _("Run this {language} code ({where})?", language=language, where=request.where)
     return _("Run this {language} code?", language=language)
 
 
 def hidden_warning(count: int) -> str:
-    return _("Careful: hidden characters ({n}) are in this code; they are written as ⟨U+…⟩.", n=count)
+    return _("Careful: hidden characters ({n}) are in this code; they are written as <U+…>.", n=count)
 
 
 def answer_keys(kind: str) -> str:

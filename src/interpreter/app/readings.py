@@ -1,0 +1,76 @@
+"""Readings of the log for the doors: sessions as rows and timelines, exports, saved conversations. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..config.settings import Settings
+from ..errors import UsageError
+from ..store import Store, default_home
+from ..store.export import export
+from ..store.listing import Line, SessionRow, rows, timeline
+from ..store.transcript import load, save
+from ..text.i18n import _
+
+
+class Readings:
+    """The sessions of this person. Each call opens the log and closes it again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secrets = (settings.llm.api_key,) if settings.llm.api_key else ()
+
+    def rows(self, workspace: Path | None = None) -> list[SessionRow]:
+        """The newest first; only those of a folder where one is given. Raises StoreError."""
+        with self._store() as store:
+            return rows(store, workspace)
+
+    def find(self, wanted: str) -> str:
+        """The id for an id, its beginning, or `last`. Raises SessionUnknown."""
+        with self._store() as store:
+            return store.find(wanted).id
+
+    def timeline(self, wanted: str) -> list[Line]:
+        """What happened in a session, secrets redacted. Raises SessionUnknown, LogDamaged."""
+        with self._store() as store:
+            log = store.visit(store.find(wanted).id)
+            return list(timeline(log.events(), self._secrets))
+
+    def export(self, wanted: str, form: str) -> str:
+        """A session as `md`, `ipynb`, `json` or `jsonl`. Raises SessionUnknown, UsageError for another form."""
+        with self._store() as store:
+            log = store.visit(store.find(wanted).id)
+            return export(log.events(), form, self._secrets)
+
+    def delete(self, wanted: str) -> str:
+        """Remove a session with all its files; its id. Raises SessionUnknown, SessionBusy."""
+        with self._store() as store:
+            found = store.find(wanted).id
+            store.delete(found)
+            return found
+
+    def save(self, session: str, path: Path) -> int:
+        """Write the conversation as JSON; the number of its messages. Raises StoreError."""
+        with self._store() as store:
+            return len(save(path, store.visit(session).events(), session, self._secrets).messages)
+
+    def saved_session(self, path: Path) -> str:
+        """The session that a saved conversation belongs to. Raises ConfigError, StoreError, UsageError."""
+        with self._store() as store:
+            newest = next(iter(store.sessions()), None)
+            session = load(path, newest.id if newest else "").session
+            if not session:
+                raise UsageError(
+                    _("{path} was not saved by this program: it belongs to no session.", path=str(path)),
+                    _("Its text can be given as a task or as data."),
+                )
+            return store.find(session).id
+
+    @contextmanager
+    def _store(self) -> Generator[Store]:
+        store = Store.open(default_home())
+        try:
+            yield store
+        finally:
+            store.close()

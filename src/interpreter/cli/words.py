@@ -1,0 +1,32 @@
+"""The commands of a conversation, as a table: help, completion and documentation are readings of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..config.keys import N_
+
+
+class Word(NamedTuple):
+    name: str
+    help: str
+    argument: str = ""
+
+
+WORDS = (
+    Word("help", N_("This list.")),
+    Word("undo", N_("Take back the last turn, or the last N; files and variables stay."), "[N]"),
+    Word("reset", N_("Begin the conversation anew and restart the kernels; the log keeps everything.")),
+    Word("save", N_("Save the conversation as JSON."), "FILE"),
+    Word("load", N_("Go on with the session that a saved conversation belongs to."), "FILE"),
+    Word("resume", N_("Go on with another session: its id, the beginning of it, or last."), "ID"),
+    Word("sessions", N_("List the sessions.")),
+    Word("model", N_("Show the model, or go on with another."), "[NAME]"),
+    Word("tokens", N_("Tokens, cost and the model's window so far.")),
+    Word("auto", N_("Run code without asking, or ask again."), "[on|off]"),
+    Word("verbose", N_("Show requests and usage, or hide them."), "[on|off]"),
+    Word("jupyter", N_("Export the session as a notebook."), "[FILE]"),
+    Word("markdown", N_("Export the session as Markdown."), "[FILE]"),
+    Word("exit", N_("Leave; everything is kept.")),
+)
+COMMAND_WORDS = tuple(word.name for word in WORDS)

@@ -39,6 +39,7 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._wal: int | None = None
         self._full = True
+        self._closed = False
         self.unsynced = False
         """True while a transaction is committed that a loss of power could still take back."""
         with translated(path):
@@ -124,6 +125,7 @@ class Database:
         Raises StoreError, LogDamaged.
         """
         with self._write_lock, translated(self.path):
+            self._still_open()
             if full != self._full:
                 self._writer.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
                 self._full = full
@@ -150,8 +152,10 @@ class Database:
         with translated(self.path):
             if self.path is None:
                 with self._write_lock:
+                    self._still_open()
                     return self._writer.execute(sql, values).fetchall()
             with self._read_lock:
+                self._still_open()
                 if self._reader is None:
                     self._reader = connect(self.path)
                     self._reader.execute("PRAGMA query_only = ON")
@@ -164,8 +168,13 @@ class Database:
             self._writer.executescript("PRAGMA incremental_vacuum")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def _still_open(self) -> None:
+        if self._closed:
+            raise StoreError(_("The log is closed."))
+
     def close(self) -> None:
         with self._write_lock, self._read_lock:
+            self._closed = True
             if self._reader is not None:
                 self._reader.close()
             self._writer.close()

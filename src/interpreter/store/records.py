@@ -70,7 +70,7 @@ def decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(Event)
 
 
-def decode(session: str, seq: int, moment: int, kind: str, body: bytes | None, chained: bytes) -> Stored:
+def decode(session: str, seq: int, moment: int, kind: str, body: bytes | None, chained: object) -> Stored:
     """Raises LogDamaged for a body that is no event, StoreError for one of a newer version."""
     event: Event
     if body is None:
@@ -80,7 +80,8 @@ def decode(session: str, seq: int, moment: int, kind: str, body: bytes | None, c
             event = decoder().decode(body)
         except ValueError as error:
             raise unreadable(session, seq, kind, error) from error
-    return Stored(session=session, seq=seq, time=moment / 1e6, event=event, hash=chained.hex())
+    shown = chained.hex() if isinstance(chained, bytes) else ""
+    return Stored(session=session, seq=seq, time=moment / 1e6, event=event, hash=shown)
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +90,7 @@ def known_types() -> frozenset[str]:
 
 
 def unreadable(session: str, seq: int, kind: str, error: Exception) -> StoreError:
-    if kind not in known_types():
+    if kind and kind not in known_types():
         return StoreError(
             _("Session {session} was continued by a newer version of this program (event {seq}: {kind}).",
               session=session, seq=seq, kind=kind),
@@ -116,8 +117,10 @@ def head(connection: sqlite3.Connection, key: int, session: str) -> tuple[int, b
     row = connection.execute(
         "SELECT seq, hash FROM events WHERE session = ? ORDER BY seq DESC LIMIT 1", (key,)
     ).fetchone()
+    if row is not None and isinstance(row[1], bytes):
+        return int(row[0]), row[1]
     if row is not None:
-        return int(row[0]), bytes(row[1])
+        raise unreadable(session, int(row[0]), "", TypeError(_("its hash is no hash")))
     if connection.execute("SELECT 1 FROM sessions WHERE key = ?", (key,)).fetchone() is None:
         raise SessionUnknown(_("Session {session} was deleted.", session=session), _("Start a new session to go on."))
     return 0, genesis(session)
@@ -141,11 +144,14 @@ def append(
 
 
 def misfit(
-    before: bytes, expected: int, seq: int, moment: int, kind: str, body: bytes | None, digest: bytes, chained: bytes
+    before: bytes, expected: int, seq: int, moment: int, kind: str, body: object, digest: object, chained: object
 ) -> Literal["", "gap", "body", "chain"]:
     """How an event does not follow the one before it; empty when it does."""
     if seq != expected:
         return "gap"
-    if body is not None and sha256(body).digest() != digest:
+    # SQLite keeps any type in any column: who changes the file may leave text where bytes were.
+    if not isinstance(digest, bytes):
+        return "chain"
+    if body is not None and (not isinstance(body, bytes) or sha256(body).digest() != digest):
         return "body"
     return "" if link(before, seq, moment, kind, digest) == chained else "chain"

@@ -1,0 +1,102 @@
+"""Events as a session makes them, one of every stored kind."""
+
+from __future__ import annotations
+
+from interpreter.types.actions import Action, Completion, Display, ErrorReport, Observation, OutputRef, Resources
+from interpreter.types.base import code_sha256
+from interpreter.types.events import (
+    ActionFinished,
+    ActionProposed,
+    ActionStarted,
+    ApprovalRequested,
+    ApprovalResolved,
+    Compacted,
+    ConversationReset,
+    ConversationUndone,
+    Event,
+    GrantAdded,
+    KernelEvent,
+    ModeChanged,
+    ModelAnswered,
+    ModelAsked,
+    ModelFailed,
+    NoteAdded,
+    SessionClosed,
+    SessionResumed,
+    SessionStarted,
+    TurnFinished,
+    TurnStarted,
+)
+from interpreter.types.messages import ToolCall, Usage
+
+
+def action(code: str = "print(6 * 7)", name: str = "a_1", language: str = "python", call: str = "") -> Action:
+    return Action(id=name, language=language, code=code, sha256=code_sha256(code), call_id=call)
+
+
+def started(session: str = "s_1") -> SessionStarted:
+    return SessionStarted(session=session, workspace="/project", sandbox="host", version="0.1.0")
+
+
+def turn(number: int, text: str = "say it") -> TurnStarted:
+    return TurnStarted(turn=f"t_{number}", text=text)
+
+
+def done(number: int, text: str = "done") -> TurnFinished:
+    return TurnFinished(turn=f"t_{number}", reason="done", exit_code=0, text=text)
+
+
+def note(number: int) -> NoteAdded:
+    return NoteAdded(text=f"note {number}")
+
+
+def finished(name: str = "a_1", output: OutputRef | None = None, text: str = "42\n") -> ActionFinished:
+    completion = Completion(execution="x_1", status="ok", exit_status=0, output=output or OutputRef())
+    return ActionFinished(
+        action=name, status="ok", observation=Observation(text=text, shown=text), completion=completion
+    )
+
+
+def every_kind() -> list[Event]:
+    """One event of every stored type, with every field set to something of its own."""
+    made = Action(
+        id="a_1", language="python", code='print("é 你好")\n', sha256="ab" * 32, call_id="call_1", repairs=("mended",)
+    )
+    completion = Completion(
+        execution="x_1", status="error", exit_status=1, duration=1.5,
+        error=ErrorReport(name="ValueError", message="bad", traceback="Traceback ...", line=3), result="42",
+        displays=(Display(mime="image/png", path="/home/user/x.png", text="<Figure>", size=7),),
+        output=OutputRef(path="/home/user/x.out", size=9, sha256="cd" * 32, dropped=4),
+        resources=Resources(cpu=0.5, memory=1024), limit="memory", restarted=True, context={"names": ["a", "b"]},
+    )  # fmt: skip
+    usage = Usage(prompt=10, cached=4, completion=5, reasoning=2, cost=0.25)
+    return [
+        SessionStarted(session="s_1", workspace="/project", sandbox="host", version="0.1.0", system="You are ..."),
+        SessionResumed(living=("python",), gone=("shell",), unfinished=("a_0",)),
+        TurnStarted(turn="t_1", text="sum 用户", images=("/project/a.png",)),
+        ModelAsked(turn="t_1", step=1, model="m", api_base="http://localhost:8000/v1", messages=3, size=900),
+        ModelAnswered(
+            turn="t_1", step=1, text="I will", reasoning="hm", finish="tool_calls", usage=usage, model="m",
+            calls=(ToolCall(id="call_1", name="execute", arguments="{}"),), first_token=0.1, duration=0.9, retries=1,
+        ),
+        ModelFailed(turn="t_1", step=2, error="ServerFault", message="broke", hint="again", partial="I w"),
+        ActionProposed(turn="t_1", step=1, action=made),
+        ApprovalRequested(
+            approval="p_1", kind="run", action="a_1", question="?", subject="ab", where="host, in /project", secret=True
+        ),
+        ApprovalResolved(approval="p_1", answer="edit", by="person", channel="terminal", reason="r", action=made),
+        ActionStarted(action="a_1", execution="x_1", kernel="k_1", language="python", sandbox="host"),
+        ActionFinished(
+            action="a_1", status="error", completion=completion,
+            observation=Observation(text="bad", shown="bad", facts=("a fact",)),
+        ),
+        KernelEvent(language="python", kernel="k_1", what="died", reason="killed", sandbox="host"),
+        GrantAdded(path="/data/x.csv", access="read", by="person"),
+        NoteAdded(text="go on", source="person", to_model=False),
+        ModeChanged(auto=True),
+        Compacted(actions=("a_1",)),
+        ConversationUndone(turn="t_1"),
+        ConversationReset(),
+        TurnFinished(turn="t_1", reason="failed", exit_code=1, text="no", steps=2, usage=usage, duration=2.5),
+        SessionClosed(reason="left"),
+    ]  # fmt: skip

@@ -100,16 +100,16 @@ def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
             break
         if found.open_string or (found.cut and not whole):
             raise FormatError(CUT)
-        if not isinstance(found.value, dict) and text[found.end :].strip():
+        value: Any = found.value
+        if not isinstance(value, dict) and text[found.end :].strip():
             break
         if text[found.end :].strip(" \t\r\n}])"):
             raise FormatError(f"Something stands behind the JSON object of the arguments. {EXPECTED}")
         if text[found.end :].strip():
             repairs.append("brackets behind the arguments left out")
         repairs += found.repairs
-        value: Any = found.value
         if not isinstance(value, str):
-            return value
+            return cast(Any, value)
         if not value.lstrip().startswith(("{", '"')):
             repairs.append("arguments were a string, not an object")
             return value

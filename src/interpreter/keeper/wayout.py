@@ -60,17 +60,16 @@ def become_proxy(theirs: socket.socket, life: int, settings: dict[str, Any]) -> 
     if not fds:
         return
     nothing = os.open("/dev/null", os.O_RDWR)
-    listening = os.dup2(fds[0], 10)
-    life = os.dup2(life, 11)
     # By descriptor, because anybody may read a command line.
     told = os.memfd_create("settings", 0)
     os.write(told, json.dumps(settings).encode())
     os.lseek(told, 0, os.SEEK_SET)
-    told = os.dup2(told, 12)
-    for fd in (0, 1, 2):
-        os.dup2(nothing, fd)
-    os.closerange(3, 10)
-    os.closerange(13, 1 << 30)
+    # First out of the way, then to their places: the numbers may overlap.
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 50) for fd in (nothing, nothing, nothing, fds[0], life, told)]
+    for target, fd in enumerate(high):
+        os.dup2(fd, target)
+    listening, life, told = 3, 4, 5
+    os.closerange(6, 1 << 30)
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "proxy.py")
     argv = [sys.executable, "-I", "-S", program, str(listening), str(life), str(told)]
     os.execve(sys.executable, argv, {"LANG": "C.UTF-8"})

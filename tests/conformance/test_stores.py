@@ -294,6 +294,14 @@ def test_a_closed_store_says_so(store: Store) -> None:
         store.sessions()
 
 
+def test_a_closed_store_lets_go_of_its_sessions(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as first:
+        log = first.create("s_1", "/project")
+    assert not log.held
+    with Store.open(tmp_path) as second:
+        assert second.resume("s_1").held
+
+
 def test_a_cancelled_append_is_stored_all_the_same(store: Store) -> None:
     log = store.create("s_1", "/project")
 

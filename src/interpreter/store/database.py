@@ -126,12 +126,15 @@ class Database:
         """
         with self._write_lock, translated(self.path):
             self._still_open()
-            if full != self._full:
-                self._writer.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-                self._full = full
+            self._set_level(full)
             with self._transaction() as connection:
                 yield connection
             self.unsynced = not full
+
+    def _set_level(self, full: bool) -> None:
+        if full != self._full:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+            self._full = full
 
     def sync(self) -> None:
         """Bring what was committed without `full` to the disk itself."""

@@ -43,6 +43,7 @@ class Store:
         self._database = database
         self._writer = Writer(database)
         self._temporary = temporary
+        self._held: list[SessionLog] = []
         self._closed = False
 
     @classmethod
@@ -68,6 +69,11 @@ class Store:
                 _("The temporary folder {path} cannot be made: {reason}.", path=folder, reason=reason_of(error))
             ) from error
         return cls(folder, Database(None), temporary=True)
+
+    @property
+    def unsynced(self) -> bool:
+        """True while an event is stored that a loss of power could still take."""
+        return self._database.unsynced
 
     def folder(self, session_id: str) -> Path:
         return self.home / "sessions" / session_id
@@ -130,7 +136,10 @@ class Store:
         return SessionLock(folder / "lock", session_id)
 
     def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
-        return SessionLog(self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
+        log = SessionLog(self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
+        if lock is not None:
+            self._held = [*(held for held in self._held if held.held), log]
+        return log
 
     def _row(self, session_id: str) -> tuple[int, str]:
         rows = self._database.query("SELECT key, workspace FROM sessions WHERE id = ?", (session_id,))
@@ -230,12 +239,14 @@ class Store:
         )
 
     def close(self) -> None:
-        """Write what was appended, then close the log. May be called twice."""
+        """Write what was appended, let go of every session, and close the log. May be called twice."""
         if self._closed:
             return
         self._closed = True
         self._writer.close()
         self._database.close()
+        for log in self._held:
+            log.close()
         if self._temporary:
             remove_tree(self.home)
 

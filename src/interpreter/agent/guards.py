@@ -137,7 +137,8 @@ class Guards:
 
 
 BEGINNINGS = (
-    *("let me ", "let's ", "now let me", "now i will", "now i'll", "next, i", "next i will", "first, i", "i will ", "i'll "),
+    *("let me ", "let's ", "now let me", "now i will", "now i'll", "next, i", "next i will", "first, i"),
+    *("i will ", "i'll "),
     *("i am going to", "i'm going to", "我将", "我会", "让我", "接下来我", "下面我", "现在我", "首先我"),
 )
 

@@ -25,9 +25,7 @@ from .turns import INTERRUPTED, End, Turn, Unrun
 
 
 class Loop:
-    def __init__(
-        self, mind: Mind, gate: Gate, runner: Runner, emitter: Emitter, go_on: Asker, where: Place
-    ) -> None:
+    def __init__(self, mind: Mind, gate: Gate, runner: Runner, emitter: Emitter, go_on: Asker, where: Place) -> None:
         self._mind, self._gate, self._runner, self._emitter = mind, gate, runner, emitter
         self._go_on, self._where = go_on, where
 

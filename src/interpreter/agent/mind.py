@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from ..aio import Tasks
 from ..errors import FormatError
-from ..llm import ModelClient
+from ..llm.client import ModelClient
 from ..types.actions import Action
 from ..types.messages import Answer, ModelRequest, Piece, ServerFacts, ToolSpec, Usage
 from .compaction import Gauge, budget, plan
@@ -26,7 +26,7 @@ class Mind:
         history: History,
         emitter: Emitter,
         tools: tuple[ToolSpec, ...],
-        languages: dict[str, str],
+        languages: Mapping[str, str],
         *,
         context_window: int | None,
         max_tokens: int | None,
@@ -36,6 +36,7 @@ class Mind:
         self._tools, self._languages = tools, languages
         self._context_window, self._max_tokens, self._temperature = context_window, max_tokens, temperature
         self._gauge = Gauge(TOOLS_COST)
+        self._native_seen = False
         self.tasks = Tasks()
 
     @property
@@ -80,7 +81,10 @@ class Mind:
 
     def read(self, answer: Answer) -> tuple[tuple[Action, ...], tuple[FormatError, ...]]:
         """The actions that an answer asks for, and what could not be read of it."""
-        reading = read_answer(answer, tuple(t.name for t in self._tools), self._languages)
+        offered = tuple(tool.name for tool in self._tools)
+        seen = self._native_seen
+        self._native_seen = seen or bool(answer.calls)
+        reading = read_answer(answer, offered, self._languages, native_seen=seen)
         return reading.actions, reading.errors
 
     async def close(self) -> None:

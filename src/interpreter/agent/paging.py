@@ -25,7 +25,7 @@ def read_page(kept: Sequence[OutputRef], arguments: str, cap: int) -> str:
         return 'read_output takes {"id": "out1", "offset": 0}; the id stands where the output was cut.'
     number = wanted.id.removeprefix("out")
     if not number.isdigit() or not 1 <= int(number) <= len(kept):
-        return f"There is no output {wanted.id!r}. Outputs so far: out1 to out{len(kept)}." if kept else "No output yet."
+        return f"There is no output {wanted.id!r}; so far there are {len(kept)}, the newest is out{len(kept)}."
     ref = kept[int(number) - 1]
     offset = max(0, wanted.offset)
     if not ref.path or offset >= ref.size:

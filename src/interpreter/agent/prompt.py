@@ -11,15 +11,17 @@ OPENING = "You are a careful assistant that gets things done on this person's co
 
 RULES = """\
 How to work
-- To act, call execute(language, code). If you cannot call tools, write one fenced block with its language instead: ```python
+- To act, call execute(language, code). If you cannot call tools, write one fenced block, such as ```python
 - State is kept: variables, imports, the shell's folder. Do not repeat what has been done.
 - One small step at a time: look at the data before you use it, print only what you need.
-- If something fails, read the error and the facts below it, change the code, and try again. Never claim what you did not see.
+- If something fails, read the error and the facts below it, change the code, try again. Claim only what you saw.
 - Long output is cut. The whole is kept under its id: read_output(id, offset).
 - When the task is done, stop calling and say in a few words what you found or made, in the person's language."""
 
 
-def system_prompt(options: AgentOptions, *, workspace: str, sandbox: str, network: str, languages: tuple[str, ...]) -> str:
+def system_prompt(
+    options: AgentOptions, *, workspace: str, sandbox: str, network: str, languages: tuple[str, ...]
+) -> str:
     """The system message of a session.
 
     Nothing in it changes later (no clock, no counters), so that a server's prefix cache serves it every time.
@@ -32,7 +34,7 @@ def system_prompt(options: AgentOptions, *, workspace: str, sandbox: str, networ
     if sandbox == "host":
         place = f"Code runs in {workspace} with no sandbox. {reach}"
     else:
-        place = f"Code runs in a sandbox: it may write in {workspace} and read the system, nothing else of the person's. {reach}"
+        place = f"Code runs in a sandbox: it may write in {workspace} and read the system, nothing else. {reach}"
     parts = [
         options.system_message.strip() or OPENING,
         RULES,

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from ..errors import KernelError, LanguageMissing, StoreError
+from ..errors import KernelError, LanguageMissing, SandboxUnavailable, StoreError
 from ..kernels.output import read_head_tail
 from ..text.clean import StreamCleaner
 from ..text.i18n import _
@@ -52,10 +52,18 @@ class Watcher:
         self._action, self._emitter, self._approvals, self._can_ask = action, emitter, approvals, can_ask
         self._cleaners = {"stdout": StreamCleaner(), "stderr": StreamCleaner()}
 
-    def output(self, stream: Literal["stdout", "stderr"], data: bytes, skipped: int) -> None:
-        text = self._cleaners[stream].feed(data)
+    def output(self, stream: str, data: bytes, skipped: int) -> None:
+        self._show(stream, self._cleaners[stream].feed(data), skipped)
+
+    def flush(self) -> None:
+        """Show what the cleaners still hold: a last line without its end."""
+        for stream, cleaner in self._cleaners.items():
+            self._show(stream, cleaner.flush(), 0)
+
+    def _show(self, stream: str, text: str, skipped: int) -> None:
         if text or skipped:
-            self._emitter.show(OutputChunk(action=self._action, stream=stream, text=text, skipped=skipped))
+            name: Literal["stdout", "stderr"] = "stderr" if stream == "stderr" else "stdout"
+            self._emitter.show(OutputChunk(action=self._action, stream=name, text=text, skipped=skipped))
 
     def display(self, display: Display) -> None:
         """Displays are shown with the completion that names them."""
@@ -97,7 +105,12 @@ class Runner:
         """Whole outputs of the session in order; the model knows the n-th as `out<n>`."""
 
     async def run(self, permit: Permit, action: Action) -> ActionFinished:
-        """Carry out one permitted action and log its end. Raises StoreError only: then nothing was started."""
+        """Carry out one permitted action and log its end.
+
+        Raises:
+            StoreError: before the intent was durable nothing was started; after it, the keeper keeps the completion.
+            SandboxUnavailable: no walls; the action has its end.
+        """
         execution = new_id("x")
         await self._emitter.emit(
             ActionStarted(
@@ -111,28 +124,34 @@ class Runner:
         limits = msgspec.structs.replace(self._limits, timeout=self._options.execution_timeout(action.language))
         watcher = self._watcher(action)
         work = self._executor.execute(permit, action, execution, watcher, limits)
-        return await self._finish(action, execution, work)
+        return await self._finish(action, execution, work, watcher)
 
     async def take_up(self, action: Action, execution: str) -> ActionFinished:
         """After a host's death: the completion of an execution that went on, or ended, without us."""
-        work = self._executor.reattach(execution, self._watcher(action))
-        return await self._finish(action, execution, work)
+        watcher = self._watcher(action)
+        return await self._finish(action, execution, self._executor.reattach(execution, watcher), watcher)
 
     def _watcher(self, action: Action) -> Watcher:
         return Watcher(action.id, self._emitter, self._approvals, self._options.can_ask)
 
-    async def _finish(self, action: Action, execution: str, work: Awaitable[Completion]) -> ActionFinished:
+    async def _finish(
+        self, action: Action, execution: str, work: Awaitable[Completion], watcher: Watcher
+    ) -> ActionFinished:
         try:
             completion = await work
+            watcher.flush()
         except LanguageMissing as error:
             return await self._end(action, "refused", Observation(text=f"Not run. {error}", shown=str(error)))
+        except SandboxUnavailable as error:
+            await self._end(action, "refused", Observation(text=f"Not run. {error}", shown=str(error)))
+            raise
         except KernelError as error:
             text = f"Not run, or not to its end: the interpreter's own machinery failed, not your code. {error.message}"
             return await self._end(action, "lost", Observation(text=text, shown=str(error)))
         completion = self._keep(completion)
         number = len(self.kept)
         output = await asyncio.to_thread(read_head_tail, completion.output, self._cap(), f"out{number}")
-        facts = diagnose(completion)
+        facts = diagnose(completion, output)
         remedied = [text for remedy in self._remedies if (text := await remedy(action, completion))]
         observation = observe(completion, output, output, (*facts, *remedied))
         finished = await self._end(action, completion.status, observation, completion)

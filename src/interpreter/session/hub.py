@@ -8,8 +8,6 @@ from typing import Protocol
 
 from ..types.events import LIVE, Event, SessionClosed, Stored
 
-CLOSED = None
-
 
 class Log(Protocol):
     """What the hub needs of the store."""
@@ -37,14 +35,14 @@ class Watch:
 
     async def __anext__(self) -> Event:
         event = await self._queue.get()
-        if event is CLOSED:
+        if event is None:
             self._on_end(self)
             raise StopAsyncIteration
         return event
 
     def close(self) -> None:
         self._on_end(self)
-        self._queue.put_nowait(CLOSED)
+        self._queue.put_nowait(None)
 
 
 class Hub:
@@ -75,7 +73,7 @@ class Hub:
 
     def close(self) -> None:
         for watch in list(self._watches):
-            watch.put(CLOSED)
+            watch.put(None)
 
     def _send(self, event: Event) -> None:
         for watch in self._watches:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..agent.approvals import Approvals
 from ..agent.gate import Gate, waiting_text
@@ -17,7 +17,9 @@ from ..agent.options import AgentOptions
 from ..agent.runner import Runner
 from ..agent.turns import INTERRUPTED, End, Turn
 from ..aio import Tasks
-from ..errors import InterpreterError, StoreError, UsageError
+from ..errors import InterpreterError, KernelError, StoreError, UsageError
+from ..store import SessionLog
+from ..store.transcript import messages_of, save
 from ..text.i18n import _
 from ..types.actions import Action
 from ..types.base import new_id
@@ -35,6 +37,7 @@ from ..types.messages import ServerFacts
 from ..types.ops import Close, Interrupt, Op, Reset, ResolveApproval, SetMode, Steer, SubmitInput, Undo
 from .hub import Hub, Watch
 from .owncode import read_own_code
+from .seed import seed
 
 Preparation = Callable[[str], Awaitable[None]]
 """Runs at a turn's start with the person's words: offers grants for files that they name."""
@@ -66,14 +69,19 @@ class Session:
         machines: Machines,
         options: AgentOptions,
         *,
+        log: SessionLog,
         where: str,
+        scratch: Path,
         release: Callable[[], None],
         prepare: Preparation,
     ) -> None:
         self.id = session
         self.workspace = workspace
+        self.log = log
         self.where = where
         """In which walls code runs, in words."""
+        self.scratch = scratch
+        """The session's folder for passing files, which the code may read and write."""
         self.turns: list[str] = []
         """Ids of the turns that the conversation holds."""
         self.pending: tuple[Action, ...] = ()
@@ -106,6 +114,22 @@ class Session:
     def watch(self) -> Watch:
         """Every event from this call on, in order."""
         return self._hub.watch()
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation as message dicts: role, type, format, content. Raises StoreError."""
+        return messages_of(self.log.events())
+
+    def save(self, path: str | Path) -> None:
+        """Write the conversation as JSON that other tools can read. Raises StoreError."""
+        save(path, self.log.events(), self.id)
+
+    async def tell(self, messages: list[dict[str, Any]]) -> None:
+        """Give an idle session an earlier conversation. Raises UsageError, StoreError."""
+        self._idle(_("A turn is running; interrupt it first."))
+        for event in seed(messages):
+            await self._hub.emit(event)
+            if isinstance(event, TurnStarted):
+                self.turns.append(event.turn)
 
     async def send(self, op: Op) -> None:
         """Take one op; returns when it is accepted, not when its effect is over.
@@ -233,11 +257,22 @@ class Session:
         turn = self._turn
         if turn is None:
             return
+        first = not turn.stop.is_set()
         turn.stop.set()
         self._approvals.cancel_all()
-        await self._machines.interrupt()
-        if turn.tally.steps and not self._closed:
-            await self._hub.emit(NoteAdded(text="The person interrupted.", source="person"))
+        if first:
+            if turn.tally.steps:
+                await self._hub.emit(NoteAdded(text="The person interrupted.", source="person"))
+            self._tasks.start(self._insist(turn))
+
+    async def _insist(self, turn: Turn) -> None:
+        """Tell the kernels until the turn is over: an execution may begin in the moment of the interrupt."""
+        while self._turn is turn:
+            try:
+                await self._machines.interrupt()
+            except KernelError:
+                return
+            await asyncio.sleep(0.5)
 
     async def _undo(self, turns: int) -> None:
         self._idle(_("A turn is running; interrupt it first."))

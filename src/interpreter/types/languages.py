@@ -82,3 +82,8 @@ def title(name: str) -> str:
     """How people write the language; the name itself for one that is not in the table."""
     known = BY_NAME.get(name)
     return known.title if known else name
+
+
+def spellings() -> dict[str, str]:
+    """Every spelling, in lower case, with the canonical name that it means."""
+    return dict(_SPELLINGS)

@@ -1,0 +1,80 @@
+"""A missing Python module is one question, answered once; the install is done by a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+from ..kernels.packages import Wanted, plan
+from ..text.i18n import _
+from ..types.actions import Action, Completion
+from ..types.base import new_id
+from ..types.events import ApprovalRequested
+from .approvals import Approvals
+
+
+class InstallResult(Protocol):
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def for_model(self) -> str: ...
+
+
+Install = Callable[[Sequence[str]], Awaitable[InstallResult]]
+"""Installs these requirements into the environment of the person's code."""
+
+
+class MissingModules:
+    """A remedy of the runner: offers to install what an `import` did not find."""
+
+    def __init__(
+        self,
+        install: Install,
+        approvals: Approvals,
+        setting: Literal["ask", "yes", "no"],
+        can_ask: Callable[[], bool],
+    ) -> None:
+        self._install, self._approvals, self._setting, self._can_ask = install, approvals, setting, can_ask
+        self._answered: set[str] = set()
+
+    async def __call__(self, action: Action, completion: Completion) -> str:
+        """What was done about it, as a fact for the model; empty where nothing is missing."""
+        if action.language != "python" or completion.status != "error":
+            return ""
+        module = missing_module(completion)
+        if not module:
+            return ""
+        wanted = plan([module])[0]
+        if not wanted.requirement:
+            return f"The module {module} cannot be installed from a package index."
+        if wanted.requirement in self._answered:
+            return f"{wanted.requirement} was not installed; work without it."
+        self._answered.add(wanted.requirement)
+        if not await self._may(wanted):
+            return f"{wanted.requirement} is not installed and may not be installed here; work without it."
+        result = await self._install([wanted.requirement])
+        if result.ok:
+            self._answered.discard(wanted.requirement)
+        return result.for_model
+
+    async def _may(self, wanted: Wanted) -> bool:
+        if self._setting == "yes":
+            return wanted.known
+        if self._setting == "no" or not self._can_ask():
+            return False
+        question = _("Install {package} into this project's environment?", package=wanted.requirement)
+        if wanted.caution:
+            question += " " + wanted.caution
+        request = ApprovalRequested(
+            approval=new_id("ap"), kind="install", question=question, subject=wanted.requirement
+        )
+        answer, _edited = await self._approvals.ask(request)
+        return answer is not None and answer.answer in ("yes", "always")
+
+
+def missing_module(completion: Completion) -> str:
+    """The name that an import did not find, as the kernel claims it; empty where the error is another one."""
+    if completion.error is None or completion.error.name not in ("ModuleNotFoundError", "ImportError"):
+        return ""
+    module = completion.context.get("module", "")
+    return module if isinstance(module, str) and len(module) < 200 else ""

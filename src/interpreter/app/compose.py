@@ -1,0 +1,263 @@
+"""A session, composed of its parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from .. import __version__
+from ..agent.approvals import Approvals
+from ..agent.gate import Gate
+from ..agent.grants import Grants
+from ..agent.history import History
+from ..agent.loop import Loop
+from ..agent.mind import Mind
+from ..agent.prompt import system_prompt, tools
+from ..agent.remedies import MissingModules
+from ..agent.runner import Runner
+from ..aio import Tasks
+from ..config.settings import Settings
+from ..errors import KernelError, ModelError, SandboxUnavailable
+from ..kernels.contracts import KernelOptions
+from ..kernels.environments import find_environment
+from ..kernels.install import Installed, install
+from ..kernels.kernels import Kernels
+from ..llm.client import ModelClient
+from ..llm.http import HttpModel
+from ..sandbox import Walls, safe_workspace, workspace_profile
+from ..session.hub import Hub
+from ..session.resume import read_past, take_up
+from ..session.service import Session
+from ..store import SessionLog, Store, default_home
+from ..text.i18n import _
+from ..types.base import new_id
+from ..types.events import ApprovalRequested, KernelEvent, SessionStarted
+from ..types.languages import spellings
+from ..types.walls import Profile
+from .meeting import Meeting
+from .walled import WalledGrants
+
+
+async def open_session(
+    settings: Settings,
+    *,
+    resume: str | None = None,
+    workspace: Path | None = None,
+    client: ModelClient | None = None,
+) -> Session:
+    """Open a new session, or take one up again.
+
+    Args:
+        settings: what was set.
+        resume: an id, the beginning of one, or `last`.
+        workspace: where to work; None: the current folder, or a new one where that is the home folder or `/`.
+        client: the model; None: the server that the settings name, or one found on this machine.
+
+    Raises:
+        SessionUnknown, SessionBusy, StoreError: the log.
+        SandboxUnavailable: no walls where walls were asked for.
+        UsageError: the working folder cannot be used.
+    """
+    store = Store.open(default_home())
+    try:
+        if resume:
+            info = store.find(resume)
+            log = store.resume(info.id)
+            workspace = workspace or Path(info.workspace)
+        else:
+            workspace = workspace or safe_workspace(Path.cwd())
+            log = store.create(new_id("s"), workspace)
+    except BaseException:
+        store.close()
+        raise
+    composer = Composer(settings, store, log, workspace, client)
+    try:
+        return await (composer.resume() if resume else composer.begin())
+    except BaseException:
+        await composer.abandon()
+        raise
+
+
+class Composer:
+    """Makes the parts in the order in which they need one another."""
+
+    def __init__(
+        self, settings: Settings, store: Store, log: SessionLog, workspace: Path, client: ModelClient | None
+    ) -> None:
+        self.settings, self.store, self.log = settings, store, log
+        self.history = History()
+        self.hub = Hub(log, (self.history.apply,))
+        self.tasks = Tasks()
+        self.home = store.home
+        self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
+        self.scratch = log.folder / "scratch"
+        self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl")
+        self.workspace = Path(self.walls.profile.workspace)
+        self.client = client or HttpModel(settings.llm)
+        run_dir = log.folder / "run"
+        options = KernelOptions(python=self.environment.python, readable=self.environment.readable)
+        self.kernels = Kernels(run_dir, self.walls, options, self._kernel_event)
+        self.languages = tuple(self.kernels.available())
+
+    def _profile(self, workspace: Path) -> Profile:
+        walls = self.settings.walls
+        network = "host" if walls.backend == "host" else "proxy" if walls.network else "closed"
+        profile = workspace_profile(
+            workspace,
+            self.scratch,
+            home=self.home,
+            readable=walls.readable,
+            env=self.environment.env,
+            network=network,
+            limits=self.settings.limits,
+            backend=walls.backend,
+        )
+        return msgspec.structs.replace(
+            profile, writable=(*profile.writable, *walls.writable), hidden=(*profile.hidden, *walls.hidden)
+        )
+
+    @property
+    def where(self) -> str:
+        name = self.walls.describe()
+        if name == "host":
+            return _("no sandbox, in {path}", path=self.workspace)
+        return _("sandbox ({name}), in {path}", name=name, path=self.workspace)
+
+    def _kernel_event(self, event: KernelEvent) -> None:
+        self.tasks.start(self.hub.emit(event))
+
+    async def begin(self) -> Session:
+        """A new session."""
+        system = system_prompt(
+            self.settings.agent,
+            workspace=str(self.workspace),
+            sandbox=self.walls.describe(),
+            network=self.walls.profile.network,
+            languages=self.languages,
+        )
+        self._prewarm()
+        await self.hub.emit(
+            SessionStarted(
+                session=self.log.id,
+                workspace=str(self.workspace),
+                sandbox=f"{self.walls.describe()}/{self.walls.profile.name}",
+                version=__version__,
+                system=system,
+            )
+        )
+        session, _runner = self._session()
+        return session
+
+    async def resume(self) -> Session:
+        """The session as its log tells it; its living kernels, if the keeper still holds them."""
+        past = read_past((stored.event for stored in self.log.events()), (self.history.apply,))
+        for grant in past.grants:
+            if Path(grant.path).exists():
+                self.walls.grant(grant.path, grant.access)
+        meeting = Meeting(await self.kernels.open())
+        session, runner = self._session()
+        runner.kept.extend(past.outputs)
+        session.turns.extend(past.turns)
+        session.pending = await take_up(past, meeting, self.hub, runner)
+        return session
+
+    def _prewarm(self) -> None:
+        async def warm() -> None:
+            try:
+                await self.kernels.prewarm("python")
+            except (KernelError, SandboxUnavailable):
+                return  # told when code is to run
+
+        self.tasks.start(warm())
+
+        async def contact() -> None:
+            try:
+                await self.client.connect()
+            except ModelError:
+                return  # told by the turn that needs it
+
+        self.tasks.start(contact())
+
+    def _session(self) -> tuple[Session, Runner]:
+        settings, agent = self.settings, self.settings.agent
+        approvals = Approvals(self.hub)
+        gate = Gate(agent, approvals)
+        mind = Mind(
+            self.client,
+            self.history,
+            self.hub,
+            tools(self.languages),
+            spellings(),
+            context_window=settings.llm.context_window,
+            max_tokens=settings.llm.max_tokens,
+            temperature=settings.llm.temperature,
+        )
+
+        def can_ask() -> bool:
+            return agent.can_ask
+
+        runner = Runner(
+            self.kernels,
+            self.log,
+            self.hub,
+            approvals,
+            agent,
+            settings.limits,
+            sandbox=self.walls.describe(),
+            cap=lambda: settings.max_output or mind.cap(),
+            remedies=(MissingModules(self._install, approvals, agent.install, can_ask),),
+        )
+
+        async def go_on(text: str) -> bool:
+            if not agent.can_ask:
+                return False
+            request = ApprovalRequested(
+                approval=new_id("ap"), kind="continue", question=_("{what} Go on?", what=text), subject=text
+            )
+            answer, _edited = await approvals.ask(request)
+            return answer is not None and answer.answer in ("yes", "always")
+
+        loop = Loop(mind, gate, runner, self.hub, go_on, lambda: self.where)
+        grants = Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub, can_ask)
+        session = Session(
+            self.log.id,
+            self.workspace,
+            self.hub,
+            approvals,
+            gate,
+            mind,
+            runner,
+            loop,
+            self.kernels,
+            agent,
+            log=self.log,
+            where=self.where,
+            scratch=self.scratch,
+            release=self._release,
+            prepare=grants.offer,
+        )
+        return session, runner
+
+    async def _install(self, requirements: Sequence[str]) -> Installed:
+        return await install(
+            self.environment,
+            requirements,
+            home=self.home,
+            environ=os.environ,
+            progress=self.hub.show,
+            backend=self.settings.walls.backend,
+        )
+
+    def _release(self) -> None:
+        self.log.close()
+        self.store.close()
+
+    async def abandon(self) -> None:
+        """Undo what was begun when a session could not be opened."""
+        await self.tasks.close()
+        await self.kernels.close()
+        await self.client.close()
+        self._release()

@@ -37,6 +37,10 @@ TIMEOUT = 1800.0
 _KEPT_LINES = 200
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_TOLD = re.compile(
+    r"ERROR|WARNING|Collecting |Downloading |Using cached |Installing |Successfully |Looking in |Could not "
+    r"|Found existing |Requirement already "
+)
 _REQUIRES = re.compile(r"PYTHON_REQUIRES = \((\d+), (\d+)\)")
 Backend = Literal["auto", "bubblewrap", "landlock", "host"]
 Reason = Literal[
@@ -110,8 +114,10 @@ def installer_profile(
         "PIP_TIMEOUT": "20",
         "TMPDIR": str(folder),
         **settings.env,
-        **({} if backend == "host" else proxy_variables()),
     }
+    if backend != "host":
+        # An index on this machine is behind the proxy like any other: inside, localhost is somewhere else.
+        env |= {**proxy_variables(), "no_proxy": "", "NO_PROXY": ""}
     return Profile(
         name="installer",
         backend=backend,
@@ -144,6 +150,8 @@ def _command(environment: PythonEnvironment, requirements: Sequence[str]) -> lis
             )
         program = [environment.python, "-I", "-m", "pip"]
     options = ["--only-binary=:all:", "--no-input", "--no-color", "--no-warn-script-location", "--progress-bar=raw"]
+    # Only at this level does pip say that an index cannot be reached; `_Reading` leaves the rest out.
+    options.append("-vv")
     return [*program, "install", *options, "--root-user-action=ignore", "--", *requirements]
 
 
@@ -197,6 +205,7 @@ class _Reading:
         self._progress = progress
         self._rest = b""
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._last: deque[str] = deque(maxlen=20)
         self._shown = ""
         self.installed: tuple[str, ...] = ()
         self.replaced: list[str] = []
@@ -217,6 +226,9 @@ class _Reading:
             return
         if not line:
             return
+        self._last.append(line[:2000])
+        if not _TOLD.match(line):
+            return
         self._lines.append(line[:2000])
         word, _space, rest = line.partition(" ")
         if line.startswith("Successfully installed "):
@@ -228,7 +240,9 @@ class _Reading:
             self._progress(Progress(what="install", text=self._shown))
 
     def text(self) -> str:
-        return "\n".join(self._lines)[-8000:]
+        """What counts of what was said, or, where that tells nothing, the last lines."""
+        told = any(line.startswith(("ERROR", "Successfully", "Requirement")) for line in self._lines)
+        return "\n".join(self._lines if told else [*self._lines, *self._last])[-8000:]
 
     def why(self) -> Reason:
         text = self.text()
@@ -242,9 +256,9 @@ _REASONS: tuple[tuple[Reason, str], ...] = (
     ("space", r"No space left on device|Disk quota exceeded|Errno 122"),
     (
         "network",
-        r"connection broken by|NewConnectionError|NameResolutionError|ProxyError|SSLError|Read timed out|CERTIFICATE",
+        r"connection broken by|: (proxy )?connection error|Max retries|50\d Server Error|timed out|CERTIFICATE",
     ),
-    ("refused", r"40[137] Client Error|Tunnel connection failed"),
+    ("refused", r"40[137] Client Error|HTTP error 40[137]|Tunnel connection failed"),
     ("conflict", r"ResolutionImpossible|conflicting dependencies"),
     ("unknown", r"from versions: none\)"),
     ("version", r"Could not find a version that satisfies"),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Literal, NamedTuple
 
 from ..errors import SandboxUnavailable
@@ -149,7 +150,12 @@ def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount]) ->
     if folder in profile.writable and not any(within(mount.path, ("/tmp",)) for mount in mounts):
         env["TMPDIR"] = "/tmp"
         return ["--bind", folder, "/tmp"]
-    return ["--perms", "1777", "--tmpfs", "/tmp"]
+    words = ["--perms", "1777", "--tmpfs", "/tmp"]
+    # What is written beside a mount there would be lost unnoticed; so it is refused.
+    above = {str(parent) for mount in mounts for parent in PurePath(mount.path).parents}
+    for path in sorted(path for path in above if within(path, ("/tmp",)) and path != "/tmp"):
+        words += ["--perms", "0555", "--dir", path]
+    return words
 
 
 def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool) -> list[str]:

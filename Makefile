@@ -1,0 +1,48 @@
+# The two commands for a newcomer: `make demo` and `make test`. Everything else is for those who work on it.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest
+WORKERS ?= auto
+TESTS ?= tests
+DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(LANG_OF_DEMO),--lang "$(LANG_OF_DEMO)")
+
+.PHONY: help demo test check bench test-servers setup clean
+
+help:
+	@echo 'make demo           set up, and run a real task; the model is a recording (API_BASE=URL MODEL=NAME: a real one)'
+	@echo 'make test           set up, and run all tests'
+	@echo 'make check          ruff, pyright and the laws of the house'
+	@echo 'make bench          time and memory, each beside its bare counterpart'
+	@echo 'make test-servers   tests against real model servers (downloads some gigabytes)'
+	@echo 'make clean          remove what these commands have made'
+
+setup: $(VENV)/.ready-dev
+
+$(VENV)/.ready-run: pyproject.toml tools/setup.sh
+	@sh tools/setup.sh $(VENV) run
+
+$(VENV)/.ready-dev: pyproject.toml tools/setup.sh
+	@sh tools/setup.sh $(VENV) dev
+
+demo: $(VENV)/.ready-run
+	@$(RUN) -m interpreter.cli.demo $(DEMO_FLAGS)
+
+test: $(VENV)/.ready-dev
+	$(PYTEST) $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers"
+
+check: $(VENV)/.ready-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pyright
+	$(PYTEST) tests/house -q
+
+bench: $(VENV)/.ready-dev
+	env -u PYTHONDONTWRITEBYTECODE $(RUN) -m benchmarks
+
+test-servers: $(VENV)/.ready-dev
+	$(PYTEST) tests -m servers -v
+
+clean:
+	rm -rf $(VENV) $(VENV).log .demo .cache .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -64,7 +64,8 @@ def acknowledged(process: subprocess.Popen[bytes], least: int) -> int:
     last = 0
     while last < least:
         line = process.stdout.readline()
-        assert line, "the worker ended"
+        if not line:
+            raise RuntimeError("the worker ended")
         last = int(line)
     process.send_signal(signal.SIGSTOP)
     os.set_blocking(process.stdout.fileno(), False)

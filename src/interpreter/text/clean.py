@@ -32,7 +32,7 @@ DCS_END = re.compile(r"[\x9c\x18\x1a]|\x1b\\|(?=\x1b)")
 OSC = re.compile(r"\x1b\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c|(?=[\n\x1b]))")
 DCS = re.compile(r"\x1b[PX^_k][^\x1b\x9c\x18\x1a]*(?:\x1b\\|[\x9c\x18\x1a]|(?=\x1b))")
 SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-Z\\^-~]")
-INCOMPLETE = re.compile(r"\x1b(?:\[[0-?]{0,200}[ -/]{0,20}|[ -/]{0,20})\Z")
+INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-?]{0,200}[ -/]{0,20}|[ -/]{0,20})|\x9b[0-?]{0,200}[ -/]{0,20})\Z")
 ERASERS = (("\x1b[K", "\x1c"), ("\x1b[0K", "\x1c"), ("\x1b[2K", "\x1d"))
 # What has no place in text once sequences are gone; \b, \r and the two stand-ins for erasing are still needed.
 DROPPED = re.compile(r"[\x00-\x07\x0e-\x1b\x1e\x1f\x7f-\x9f]")
@@ -100,7 +100,7 @@ class LineCleaner:
         """Without control sequences; erasing stays, as one character each."""
         text = text.replace("\x1c", "").replace("\x1d", "")
         if "\x1b" in text or "\x9b" in text:
-            tail = INCOMPLETE.search(text, max(text.rfind("\x1b"), 0))
+            tail = INCOMPLETE.search(text, max(text.rfind("\x1b"), text.rfind("\x9b"), 0))
             if tail is not None:
                 text, self._pending = text[: tail.start()], tail.group()
             if STRING_START.search(text):
@@ -165,8 +165,8 @@ class LineCleaner:
 class StreamCleaner:
     """Cleans a stream for live views: everything is given at once, also an unfinished line.
 
-    Where something that was given is overwritten, a carriage return and the line as it stands now follow; a view
-    begins its line again there. Within one piece only the last state of a line is given.
+    Where something that was given is overwritten, a carriage return and the line as it stands now follow (behind
+    spaces, where it is shorter); a view begins its line again there. Within one piece only the last state is given.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,8 @@ class StreamCleaner:
         if text.startswith(shown):
             return text[len(shown) :]
         line, newline, rest = text.partition("\n")
-        return "\r" + line.ljust(len(shown)) + newline + rest
+        wiped = "\r" + " " * len(shown) if len(line) < len(shown) else ""
+        return f"{wiped}\r{line}{newline}{rest}"
 
 
 def clean_text(text: str | bytes) -> str:

@@ -88,7 +88,7 @@ def utf8_size(text: str) -> int:
 def character_width(character: str) -> int:
     """Columns of one character on a terminal: 0, 1 or 2."""
     category = unicodedata.category(character)
-    if category in ("Mn", "Me", "Cf", "Cc") or "\u1160" <= character <= "\u11ff":
+    if category in ("Mn", "Mc", "Me", "Cf", "Cc") or "\u1160" <= character <= "\u11ff":
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 

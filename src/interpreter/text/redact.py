@@ -13,24 +13,29 @@ SHORTEST = 8
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
 PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
 KNOWN_FORMS = re.compile(
-    r"\b(?:"
+    r"(?<![A-Za-z0-9_])(?:"
     r"sk-[A-Za-z0-9_-]{16,}"
     r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}"
-    r"|(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])"
     r"|AIza[0-9A-Za-z_-]{35}"
     r"|(?:hf|npm|gsk)_[A-Za-z0-9]{20,}|pypi-[A-Za-z0-9_-]{32,}|(?:rk|pk|sk)_(?:live|test)_[A-Za-z0-9]{16,}"
     r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"
     r")"
 )
-HEADER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[A-Za-z0-9._~+/=-]*[0-9=._-])[A-Za-z0-9._~+/=-]{12,}")
-ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@\"']*):([^\s/@\"']+)@")
-_NAME = r"(?i:[\w.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential))"
-QUOTED = re.compile(rf"\b({_NAME}[\"']?\s*(?:[:=]|=>)\s*)([\"'])(?!\2)((?:(?!\2)[^\n\\]|\\.)+)\2")
-BARE = re.compile(rf"\b({_NAME}(?:=|:[ \t]+|[\"']:[ \t]*))(?![\"'\[({{$<])([^\s\"',;&)}}\]]{{4,}})")
+HEADER = re.compile(r"(?i)(?<![A-Za-z])(bearer|basic)(\s+)(?=[A-Za-z0-9._~+/=-]*[0-9=._-])[A-Za-z0-9._~+/=-]{12,}")
+ADDRESS = re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@\"']*):([^\s/@\"']+)@")
+_NAME = (
+    r"(?i:(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|credential|密码|口令|密钥|令牌))"
+)
+QUOTED = re.compile(rf"({_NAME}[\"']?\s*(?:[:=]|=>)\s*)([\"'])(?!\2)((?:(?!\2)[^\n\\]|\\.)+)\2")
+BARE = re.compile(rf"({_NAME}(?:=|：[ \t]*|:[ \t]+|[\"']:[ \t]*))(?![\"'\[({{$<])([^\s\"',;&)}}\]]{{4,}})")
 OPTION = re.compile(r"(?i)(--?(?:password|passwd|token|secret|api[_-]?key)[ =])(?![\"'$<-])(\S{4,})")
 # `password=password`, `token=self.token`, `key: str`: code that names a secret and does not hold it.
-NOT_A_VALUE = re.compile(rf"{_NAME}|(?:None|null|true|false|str|bytes|string|True|False)\Z|[\d.]+\Z|\*+\Z|.*[({{].*")
+NOT_A_VALUE = re.compile(
+    rf"[\w.-]*{_NAME}|(?:None|null|true|false|str|bytes|string|True|False)\Z|[\d.]+\Z|\*+\Z|.*[({{].*"
+)
 
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+KEEPER = f"{__file__.rpartition('/aio/')[0]}/keeper"
 _started: dict[str, Started] = {}
 
 
@@ -38,17 +39,16 @@ def start_keeper(run_dir: str | os.PathLike[str]) -> Started:
 
     The folder is made, for its owner alone. Raises OSError when it cannot be made or nothing can be started.
     """
-    folder = os.path.abspath(run_dir)
+    folder = os.path.abspath(run_dir)  # noqa: PTH100  # pathlib costs milliseconds that this door does not have
     if folder in _started:
         return _started[folder]
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    keeper = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "keeper")
+    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
     read, write = os.pipe()
-    log = os.open(os.path.join(folder, "keeper.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = os.open(f"{folder}/keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", keeper, folder],
+            [sys.executable, "-I", "-S", KEEPER, folder],
             {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -19,6 +19,7 @@ MINE = {__file__ if "__file__" in globals() else "<stdin>", "<stdin>", "<kernel>
 PLAIN = (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset, range, type)
 RESULT_CAP = 50000
 COROUTINE = 0x80
+WARM = ("re", "linecache", "traceback")
 
 
 class Rules:
@@ -78,6 +79,7 @@ class Driver:
         self.loop = None
         self.namespace = self.fresh_main()
         self.outputs = [os.dup(1), os.dup(2)]
+        self.settled = False
 
     @staticmethod
     def take_channel():
@@ -257,7 +259,15 @@ class Driver:
         sys.stderr.write(self.part("errors")["text_of"](error))
         raise SystemExit(1)
 
+    def settle_in(self):
+        """What the first cell needs; done while nobody waits, if there is such a time."""
+        if not self.settled and self.sources:
+            self.settled = True
+            self.part("streams")["install"]()
+            self.part("hooks")["install"]()
+
     def execute(self, token, code):
+        self.settle_in()
         self.count += 1
         name = "<cell %d>" % self.count
         self.remember(name, code)
@@ -275,7 +285,7 @@ class Driver:
             raise SystemExit(0)
         if "matplotlib.pyplot" in sys.modules:
             self.part("display")["forget_figures"]()
-        self.settle()
+        self.part("streams")["settle"]()
         self.token = None
         self.send(dict(report, op="done", id=token, result=self.result))
 
@@ -291,28 +301,6 @@ class Driver:
         for name, code in self.cells.items():
             if name not in cache.cache:
                 cache.cache[name] = (len(code), None, [line + "\n" for line in code.splitlines()], name)
-
-    def settle(self):
-        """Everything printed is in the pipes, and the standard descriptors are what they were."""
-        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            try:
-                stream.flush()
-            except Exception:
-                pass
-        if "ctypes" in sys.modules:
-            try:
-                sys.modules["ctypes"].CDLL(None).fflush(None)
-            except Exception:
-                pass
-        for number, kept in zip((1, 2), self.outputs):
-            try:
-                if os.fstat(number) == os.fstat(kept):
-                    continue
-            except OSError:
-                pass
-            if number_is_free(number):
-                os.dup2(kept, number)
-        restore_streams()
 
     # --- input
 
@@ -347,15 +335,17 @@ class Driver:
             op = frame.get("op")
             if op == "execute":
                 self.execute(frame["id"], frame["code"])
-            elif op == "parts":
-                self.sources.update(frame["parts"])
 
     def warm(self):
         """Load while nobody waits what many cells will need."""
-        for name in ("re", "linecache", "traceback", "json", "getpass"):
-            if self.waiting() and self.sources:
+        self.sources.update(self.receive()["parts"])
+        for work in (self.settle_in, *WARM):
+            if self.waiting():
                 return
-            __import__(name)
+            if work in WARM:
+                __import__(work)
+            else:
+                work()
 
 
 def silenced(source, last):
@@ -372,33 +362,11 @@ def cut(text):
     return "%s\n... %d characters left out ...\n%s" % (text[:half], len(text) - 2 * half, text[-half:])
 
 
-def number_is_free(number):
-    """Whether standard output or error was closed, not sent elsewhere on purpose."""
-    try:
-        os.fstat(number)
-    except OSError:
-        return True
-    return False
-
-
-def open_stream(fd, mode):
-    return open(fd, mode, encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1 if mode == "w" else -1)
-
-
-def restore_streams():
-    """Streams that the cell has closed are opened again."""
-    for name, fd, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        if getattr(getattr(sys, name, None), "closed", False):
-            stream = open_stream(fd, mode)
-            setattr(sys, name, stream)
-            setattr(sys, "__%s__" % name, stream)
-
-
 def prepare_streams():
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    sys.stdin = sys.__stdin__ = open_stream(0, "r")
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="backslashreplace", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 

@@ -225,9 +225,9 @@ class Keeper:
     def _input(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         text = frame.get("text")
         for kernel in self.kernels.values():
-            if kernel.current and kernel.current.id == frame.get("execution"):
-                if kernel.answer(text if isinstance(text, str) else None):
-                    return {}
+            asked = kernel.current and kernel.current.id == frame.get("execution")
+            if asked and kernel.answer(text if isinstance(text, str) else None):
+                return {}
         raise Refused("input", "nothing waits for input")
 
     def _collect(self, frame: Frame, reply: Reply) -> dict[str, Any]:
@@ -317,7 +317,11 @@ def main(argv: list[str]) -> int:
     if sys.platform == "linux":
         walls.prctl(36, 1)
     keeper = Keeper(run_dir, listening, token)
-    signal.signal(signal.SIGTERM, lambda *_: keeper.end())
+
+    def on_terminate(number: int, frame: object) -> None:
+        keeper.end()
+
+    signal.signal(signal.SIGTERM, on_terminate)
     keeper.loop.run()
     os.unlink("keeper.sock")
     return 0

@@ -70,6 +70,7 @@ class Kernel:
         self.current: Execution | None = None
         self.on_born: Callable[[str], None] = lambda error: None
         self._startup = bytearray()
+        self._ooms = 0
         self._why = ""
         self._patience: Timer | None = self.loop.later(START, lambda: self.kill(f"not ready within {START:.0f} s"))
         self.dialect = dialect(self)
@@ -131,6 +132,7 @@ class Kernel:
     def _begin(self, execution: Execution) -> None:
         self.state = "running"
         execution.begin(self.process.members() if self.process else [])
+        self._ooms = self._oom_kills()
         timeout = execution.limits.get("timeout")
         if timeout is not None:
             stop = f"timeout: {timeout:g} s"
@@ -253,11 +255,19 @@ class Kernel:
             return
         if drain and self.process:
             self.process.drain()
+        if status in ("error", "died") and not execution.reason and self._oom_kills() > self._ooms:
+            execution.reason = "limit"
+            bounds: dict[str, Any] = self.launch["cgroup"]
+            execution.limit = f"memory: {bounds.get('memory')} bytes"
         completion = execution.completion(status, exit_status, report)
         self.current = None
         if self.state == "running":
             self.state = "idle"
         self.services.completed(completion)
+
+    def _oom_kills(self) -> int:
+        group = self.process.group if self.process else None
+        return group.stats().oom_kills if group else 0
 
     def violation(self, what: str) -> None:
         """The guest broke the protocol: whatever it is now, it is not ours any more."""

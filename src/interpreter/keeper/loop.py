@@ -24,7 +24,7 @@ class Timer:
 
 
 class Loop:
-    """Calls back when descriptors are ready and when times have come. An exception in a callback is logged, never fatal."""
+    """Calls back when descriptors are ready and when times have come. What a callback raises is logged, never fatal."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._selector = selectors.DefaultSelector()

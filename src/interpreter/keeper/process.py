@@ -1,13 +1,14 @@
 """A process of a kernel: born inside its walls, its pipes read, its tree watched and ended."""
 
 import fcntl
+import functools
 import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import tree, walls
+from . import cgroup, tree, walls
 from .loop import Loop
 from .output import pending
 
@@ -28,7 +29,7 @@ class Reaper:
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if sys.platform == "linux" else _pipe()
         self._read = read
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _nothing)
         loop.watch(read, read=self._reap)
 
     def expect(self, pid: int, ended: Callable[[int], None]) -> None:
@@ -54,6 +55,10 @@ class Reaper:
     def own(self) -> set[int]:
         """Children that are expected; any other child of ours is an orphan."""
         return set(self._ends)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """A handler, so that the signal is told through the wakeup descriptor."""
 
 
 def _pipe() -> tuple[int, int]:
@@ -97,22 +102,28 @@ class Process:
             self._pipes[read] = stream
             inner[stream] = write
         errors, errors_inner = os.pipe()
+        bounds = launch.get("cgroup")
+        self.group = cgroup.create(os.urandom(8).hex(), bounds.get("memory"), bounds.get("pids")) if bounds else None
+        """Where this machine has one for us: it holds the limits, and tells who belongs to the tree."""
         self.pid = os.fork()
         if self.pid == 0:
-            _become(launch, inner, errors_inner)
+            _become(launch, inner, errors_inner, self.group)
         os.close(errors_inner)
         for stream in (1, 2):
             os.close(inner[stream])
         reaper.expect(self.pid, self._end)
         loop.watch(errors, read=lambda: self._birth(errors))
         for fd in self._pipes:
-            loop.watch(fd, read=lambda fd=fd: self._read(fd))
+            loop.watch(fd, read=functools.partial(self._turn, fd))
 
     def _birth(self, errors: int) -> None:
         text = os.read(errors, 4096).decode(errors="replace")
         self._loop.unwatch(errors)
         os.close(errors)
         self._started(text)
+
+    def _turn(self, fd: int) -> None:
+        self._read(fd)
 
     def _read(self, fd: int, most: int = PIPE) -> int:
         try:
@@ -140,7 +151,9 @@ class Process:
                 rest -= size
 
     def members(self) -> list[int]:
-        """Every living process of the tree, orphans that came to the keeper included; the root first."""
+        """Every living process of the tree, orphans that came to the keeper included."""
+        if self.group:
+            return self.group.pids()
         orphans: list[int] = []
         known = self._reaper.own()
         for pid in tree.children(os.getpid()):
@@ -173,6 +186,8 @@ class Process:
 
     def kill(self) -> None:
         """End the whole tree."""
+        if self.group:
+            self.group.kill()
         for _ in range(SWEEPS):
             living = self.members()
             if not living:
@@ -192,7 +207,12 @@ class Process:
             self._loop.unwatch(fd)
             os.close(fd)
         self._pipes.clear()
+        self._remove_group(20)
         self._ended(status)
+
+    def _remove_group(self, tries: int) -> None:
+        if self.group and not self.group.remove(0.0) and tries:
+            self._loop.later(0.1, lambda: self._remove_group(tries - 1))
 
 
 def _is_wall(pid: int) -> bool:
@@ -212,7 +232,7 @@ def _enlarge(fd: int) -> None:
             pass
 
 
-def _become(launch: dict[str, Any], inner: dict[int, int], errors: int) -> None:
+def _become(launch: dict[str, Any], inner: dict[int, int], errors: int, group: cgroup.Group | None) -> None:
     """In the child: take the descriptors, put on the walls, become the program. Never returns."""
     try:
         os.setsid()
@@ -225,6 +245,8 @@ def _become(launch: dict[str, Any], inner: dict[int, int], errors: int) -> None:
         held = {target: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for target, fd in inner.items()}
         for target, fd in held.items():
             os.dup2(fd, target, inheritable=True)
+        if group:
+            group.add(os.getpid())
         os.chdir(launch["cwd"])
         if sys.platform == "linux":
             walls.die_with_parent()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..aio import Tasks
-from ..errors import KeeperLost, KernelDied, KernelError, LanguageMissing, PermitRefused
+from ..errors import KernelError, LanguageMissing, PermitRefused
 from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Permit
 from ..types.base import code_sha256, new_id
@@ -116,6 +116,18 @@ class Kernels:
                 with contextlib.suppress(Refusal):
                     await link.ask("stop", kernel=kernel)
 
+    async def grant(self, path: str, source: str) -> bool:
+        """Make `source` appear as `path`, read-only, in every living kernel; False: one of them cannot take it, and
+        all have been ended, so that the next ones are born with it."""
+        link = await self._connected()
+        try:
+            for kernel in list(self._living.values()):
+                await link.ask("grant", kernel=kernel, path=path, source=source, access="read")
+        except Refusal:
+            await self.restart()
+            return False
+        return True
+
     async def _kernel(self, language: str) -> str:
         async with self._starting.setdefault(language, asyncio.Lock()):
             link = await self._connected()
@@ -158,9 +170,7 @@ class Kernels:
 
     # --- executions
 
-    async def execute(
-        self, permit: Permit, action: Action, execution: str, sink: Sink, limits: Limits
-    ) -> Completion:
+    async def execute(self, permit: Permit, action: Action, execution: str, sink: Sink, limits: Limits) -> Completion:
         """Run what the permit allows, once.
 
         Raises PermitRefused, LanguageMissing, KeeperLost, and KernelError when nothing could be run.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from ..text.clean import clean
+from ..text.clean import clean_text
 from ..text.cut import head_tail, join_cut
 from ..types.actions import OutputRef
 
@@ -37,11 +37,11 @@ def read_head_tail(ref: OutputRef, cap: int, name: str) -> str:
     """
     try:
         if ref.size <= 4 * cap:
-            text = head_tail(clean(read_output(ref, 0, ref.size)), cap, name)
+            text = head_tail(clean_text(read_output(ref, 0, ref.size)), cap, name)
         else:
             half = cap // 2 - 40
-            head = _whole_lines(clean(read_output(ref, 0, 2 * half)), half)
-            tail = _last_lines(clean(read_output(ref, ref.size - 2 * half, 2 * half)), half)
+            head = _whole_lines(clean_text(read_output(ref, 0, 2 * half)), half)
+            tail = _last_lines(clean_text(read_output(ref, ref.size - 2 * half, 2 * half)), half)
             text = join_cut(head, tail, 0, ref.size - len(head.encode()) - len(tail.encode()), name)
     except OSError as error:
         return f"[The output could not be read: {error.strerror}. Its file is {Path(ref.path).name}.]\n"

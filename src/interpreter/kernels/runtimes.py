@@ -13,6 +13,7 @@ from ..types.base import Value
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
+PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams")
 
 
 class Runtime(Value):
@@ -47,7 +48,7 @@ def python_runtime(options: KernelOptions) -> Runtime:
         dialect="json",
         argv=(python, "-"),
         driver=guest_source("python_driver.py"),
-        parts={name: guest_source(f"python_{name}.py") for name in ("errors", "magics", "display", "context")},
+        parts={name: guest_source(f"python_{name}.py") for name in PYTHON_PARTS},
         env={"MPLBACKEND": "Agg"},
         readable=options.readable,
     )

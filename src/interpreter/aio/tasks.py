@@ -22,6 +22,11 @@ class Tasks:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def drain(self) -> None:
+        """Wait until all that was started has ended; errors are not raised."""
+        while tasks := [t for t in self._tasks if t is not asyncio.current_task()]:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def close(self) -> None:
         """Cancel what still runs and wait for it; errors of cancelled work are not raised."""
         tasks = [t for t in self._tasks if t is not asyncio.current_task()]

@@ -236,6 +236,7 @@ class Composer:
             log=self.log,
             where=self.where,
             scratch=self.scratch,
+            settle=self.tasks.drain,
             release=self._release,
             prepare=grants.offer,
         )

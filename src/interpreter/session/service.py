@@ -72,6 +72,7 @@ class Session:
         log: SessionLog,
         where: str,
         scratch: Path,
+        settle: Callable[[], Awaitable[None]],
         release: Callable[[], None],
         prepare: Preparation,
     ) -> None:
@@ -88,7 +89,7 @@ class Session:
         """Actions that waited for an approval when the session was left; an empty SubmitInput goes on with them."""
         self._hub, self._approvals, self._gate, self._mind = hub, approvals, gate, mind
         self._runner, self._loop, self._machines, self._options = runner, loop, machines, options
-        self._release, self._prepare = release, prepare
+        self._settle, self._release, self._prepare = settle, release, prepare
         self._tasks = Tasks()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
@@ -170,13 +171,14 @@ class Session:
             await self._interrupt()
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
+        await self._tasks.close()
+        await self._mind.close()
+        await self._machines.close(keep=keep_kernels)
+        await self._settle()
         try:
             await self._hub.emit(SessionClosed(reason="parked" if keep_kernels else "closed"))
         except StoreError:
             self._hub.close()
-        await self._tasks.close()
-        await self._mind.close()
-        await self._machines.close(keep=keep_kernels)
         self._release()
 
     async def _submit(self, op: SubmitInput) -> None:

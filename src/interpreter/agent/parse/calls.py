@@ -23,7 +23,7 @@ CUT = (
 PREFIX = re.compile(r"^(?:functions?|tools?|default_api|multi_tool_use|api)[.:/]+")
 SUFFIX = re.compile(r"[:#]\d+$")
 DOING = frozenset(
-    {"execute", "exec", "run", "code", "interpreter", "execution", "tool", "repl", "eval", "call", "action"}
+    ("execute", "exec", "run", "code", "interpreter", "execution", "tool", "repl", "eval", "call", "action", "script")
 )
 SHELL_DOING = frozenset({"command", "cmd", "commands", "terminal", "console", "cli"})
 CODE_KEYS = ("code", "source", "script", "command", "cmd", "input", "program", "query", "body", "content", "text")
@@ -131,6 +131,7 @@ def code_of(
         return implied, value
     if isinstance(value, list):
         items = cast(list[Any], value)
+        repairs.append("arguments were a list")
         return code_of(items[0] if len(items) == 1 else {"code": items}, implied, languages, repairs, depth + 1)
     if not isinstance(value, dict) or depth > 4:
         raise FormatError(f"The arguments are not a JSON object. {EXPECTED}")

@@ -77,7 +77,8 @@ class _Reader:
             return self._string(inside)
         if number := NUMBER.match(self.text, self.at):
             self.at = number.end()
-            return float(number.group())
+            plain = number.group()
+            return int(plain) if plain.lstrip("-").isdecimal() and len(plain) < 20 else float(plain)
         word = WORD.match(self.text, self.at)
         if word and word.group() in WORDS:
             self.at = word.end()

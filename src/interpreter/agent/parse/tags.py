@@ -47,6 +47,9 @@ def find_tags(text: str) -> list[Found]:
     found: list[Found] = []
     at = 0
     while opening := OPENING.search(text, at):
+        if found and not text[opening.end() :].strip():
+            # An opening tag at the very end stands for the closing one.
+            break
         calls, at = read_tag(text, opening)
         found += calls
     return found

@@ -46,9 +46,24 @@ class Answers:
 
     def __init__(self) -> None:
         self._watching = False
+        self._secret = False
         self._saved: list[int | list[bytes | int]] | None = None
         self._buffer = b""
         self._put: Callable[[str], None] | None = None
+
+    def begin(self) -> None:
+        """A turn runs: what is typed now would only spoil the screen; it is kept for the next line."""
+        with suppress(termios.error):
+            self._saved = termios.tcgetattr(0)
+        self._echo(False)
+
+    def end(self) -> None:
+        """The turn is over; the terminal is as it was."""
+        self.close()
+        if self._saved is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
+            self._saved = None
 
     def open(self, question: Question, put: Callable[[str], None]) -> None:
         """Show the line to answer on and hand over what is typed, a line at a time; END_OF_INPUT for Ctrl-D.
@@ -59,6 +74,7 @@ class Answers:
         self.close()
         if request.kind != "input":
             self._forget_typed()
+        self._secret = request.secret
         self._echo(not request.secret)
         sys.stderr.write("> " if request.kind == "input" else answer_keys(request.kind))
         sys.stderr.flush()
@@ -67,15 +83,13 @@ class Answers:
         self._watching = True
 
     def close(self) -> None:
-        """Stop reading; the terminal is as it was."""
+        """Stop reading."""
         if self._watching:
             asyncio.get_running_loop().remove_reader(0)
             self._watching = False
-        if self._saved is not None:
-            with suppress(termios.error):
-                termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
-            self._saved = None
-            say("")
+            if self._secret:
+                say("")  # the end of the line was not echoed
+            self._echo(False)
         self._buffer = b""
 
     async def read(self, question: Question, line: str) -> ResolveApproval | Literal["leave"] | None:
@@ -91,7 +105,9 @@ class Answers:
             kind = ""
         if kind == "edit" and question.action is not None:
             self.close()
+            self._echo(True)
             code = await edit(question.action.code, question.action.language)
+            self._echo(False)
             return None if code is None else ResolveApproval(approval=request.approval, answer="edit", code=code)
         if not kind or kind == "edit":
             say(_("Please answer with one of the letters."))
@@ -120,13 +136,12 @@ class Answers:
             termios.tcflush(0, termios.TCIFLUSH)
 
     def _echo(self, on: bool) -> None:
-        if on:
+        if self._saved is None:
             return
         with suppress(termios.error):
-            self._saved = termios.tcgetattr(0)
-            quiet = termios.tcgetattr(0)
-            quiet[3] &= ~termios.ECHO
-            termios.tcsetattr(0, termios.TCSADRAIN, quiet)
+            state = termios.tcgetattr(0)
+            state[3] = state[3] | termios.ECHO if on else state[3] & ~termios.ECHO
+            termios.tcsetattr(0, termios.TCSADRAIN, state)
 
 
 async def edit(code: str, language: str) -> str | None:

@@ -43,6 +43,7 @@ class Desk:
         self._presses = 0
         self._question: Question | None = None
         self._worker: asyncio.Task[object] | None = None
+        self._busy = False
 
     def __enter__(self) -> Desk:
         loop = asyncio.get_running_loop()
@@ -73,7 +74,19 @@ class Desk:
         """
         self._presses = 0
         self._worker = asyncio.current_task()
-        await self._session.send(op)
+        self._busy = True
+        if self._answers is not None:
+            self._answers.begin()
+        try:
+            await self._session.send(op)
+            return await self._see_through()
+        finally:
+            self._busy = False
+            self._question = None
+            if self._answers is not None:
+                self._answers.end()
+
+    async def _see_through(self) -> TurnFinished | None:
         while (item := await self._inbox.get()) is not None:
             if isinstance(item, str):
                 await self._typed(item)
@@ -85,12 +98,20 @@ class Desk:
 
     async def catch_up(self) -> None:
         """Show what has arrived while no turn runs."""
+        self._worker = asyncio.current_task()
+        for _round in range(3):  # what was just emitted passes through the watch and the pump first
+            await asyncio.sleep(0)
         while not self._inbox.empty():
             item = self._inbox.get_nowait()
             if item is not None and not isinstance(item, (str, signal.Signals)):
                 await self._event(item)
 
     def _signalled(self, number: signal.Signals) -> None:
+        if not self._busy:
+            # At the prompt Ctrl-C is a key; a signal from elsewhere means to end.
+            if number != signal.SIGINT and self._worker is not None:
+                self._worker.cancel()
+            return
         self._presses += 1
         if self._presses == 1:
             self._inbox.put_nowait(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,13 @@ def run(words: Sequence[str], open_session: Open | None = None) -> int:
         # Nobody reads any more; Python would complain again while it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        # Not a wrong input but a mistake of ours: the place is of use only to who can mend it.
+        if "-v" in words or "--verbose" in words:
+            traceback.print_exc()
+        say(_("An error inside interpreter itself: {error}", error=f"{type(error).__name__}: {error}"))
+        say(_("Sessions are kept. With --verbose it says where it happened."))
+        return 1
 
 
 def _early_language(words: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
-from ..app.readings import Readings
 from ..config.paths import history_file
 from ..config.settings import Settings
 from ..errors import InterpreterError
@@ -66,7 +65,7 @@ class Repl:
 
     async def _converse(self, session: Conversation, desk: Desk) -> tuple[Change | None, int]:
         """Until the person leaves or changes to another session."""
-        talk = Talk(session, self._settings, self._view, self._tally, Readings(self._settings))
+        talk = Talk(session, self._settings, self._view, self._tally)
         keep = False
         try:
             if session.pending:

@@ -6,9 +6,8 @@ import difflib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..app.readings import Readings
 from ..config.settings import Settings, with_values
 from ..errors import UsageError
 from ..text.cut import pad, width
@@ -20,6 +19,9 @@ from .sessions import print_rows
 from .tally import Tally
 from .views.words import usage_line
 from .words import COMMAND_WORDS, WORDS
+
+if TYPE_CHECKING:
+    from ..app.readings import Readings
 
 ON = ("on", "yes", "true", "1", "开")
 OFF = ("off", "no", "false", "0", "关")
@@ -35,12 +37,16 @@ class Change(NamedTuple):
 
 
 class Talk:
-    def __init__(
-        self, session: Conversation, settings: Settings, view: TalkView, tally: Tally, readings: Readings
-    ) -> None:
+    def __init__(self, session: Conversation, settings: Settings, view: TalkView, tally: Tally) -> None:
         self._session, self._settings, self._view = session, settings, view
-        self._tally, self._readings = tally, readings
+        self._tally = tally
         self._verbose = settings.verbose
+
+    @property
+    def _readings(self) -> Readings:
+        from ..app.readings import Readings
+
+        return Readings(self._settings)
 
     def is_command(self, text: str) -> bool:
         """`%word` or `/word`; not `%%`, not a path, not a sentence that happens to begin so."""

@@ -30,34 +30,38 @@ INTERRUPTED = 130
 
 def run_task(arguments: Arguments, open_session: Open | None) -> int:
     """Settle what to do and with whom, then do it; the exit code."""
-    workspace = find_workspace(arguments.workspace)
-    settings = read_settings(workspace, arguments.flags)
+    try:
+        return _run(arguments, open_session)
+    except InterpreterError as error:
+        if arguments.output != "text":
+            _write_error(error)
+        raise
+
+
+def _run(arguments: Arguments, open_session: Open | None) -> int:
+    folder = find_workspace(arguments.workspace)
+    settings = read_settings(folder, arguments.flags)
+    workspace = folder if arguments.workspace else None
     typed, seen = os.isatty(0), os.isatty(2)
     if arguments.task is None and typed and arguments.output == "text":
         from .repl import run_conversation
 
         return run_conversation(open_session or _app(), with_person(settings, seen), workspace, arguments.resume)
-    try:
-        task = arguments.task
-        if task is None:
-            if typed:
-                raise UsageError(_("There is no task."), _('Give one: interpreter --output json "task"'))
-            task = stdin.read_task()
-        if not task.strip() and not arguments.resume:
-            raise UsageError(_("There is nothing to do: the task is empty."))
-        for note in settings.notes:
-            say(note)
-        data = None
-        if arguments.task is not None and not typed and stdin.has_data():
-            stdin.wait_for_data()
-            data = stdin.take_data()
-        settings = with_person(settings, typed and seen)
-        once = Once(open_session or _app(), settings, workspace, arguments)
-        return asyncio.run(once.run(task, data))
-    except InterpreterError as error:
-        if arguments.output != "text":
-            _write_error(error)
-        raise
+    task = arguments.task
+    if task is None:
+        if typed:
+            raise UsageError(_("There is no task."), _('Give one: interpreter --output json "task"'))
+        task = stdin.read_task()
+    if not task.strip() and not arguments.resume:
+        raise UsageError(_("There is nothing to do: the task is empty."))
+    for note in settings.notes:
+        say(note)
+    data = None
+    if arguments.task is not None and not typed and stdin.has_data():
+        stdin.wait_for_data()
+        data = stdin.take_data()
+    settings = with_person(settings, typed and seen)
+    return asyncio.run(Once(open_session or _app(), settings, workspace, arguments).run(task, data))
 
 
 def _app() -> Open:
@@ -75,7 +79,7 @@ def _write_error(error: InterpreterError) -> None:
 class Once:
     """One task: a session is opened, takes it, and is closed again."""
 
-    def __init__(self, open_session: Open, settings: Settings, workspace: Path, arguments: Arguments) -> None:
+    def __init__(self, open_session: Open, settings: Settings, workspace: Path | None, arguments: Arguments) -> None:
         self._open, self._settings, self._workspace = open_session, settings, workspace
         self._arguments = arguments
 

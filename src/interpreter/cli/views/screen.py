@@ -237,7 +237,7 @@ class Screen:
 
     def _proposed(self, action: Action) -> None:
         self._settle(action)
-        self._call = ""
+        self._call = self._said = ""
         self._print(rule(title(action.language)))
         self._print(code_text(action.code, action.language))
         self._print(rule(""))

@@ -34,6 +34,8 @@ class Output(io.BufferedWriter):
         self.held = False
 
     def flush(self):
+        if self.held:
+            return None
         moment = now()
         if moment - self.since > WINDOW:
             self.since, self.count = moment, 0
@@ -42,9 +44,8 @@ class Output(io.BufferedWriter):
             self.last = moment
             self.held = False
             return io.BufferedWriter.flush(self)
-        if not self.held:
-            self.held = True
-            self.hold()
+        self.held = True
+        return self.hold()
 
     def hold(self):
         if not self.hooked:
@@ -73,15 +74,17 @@ class Output(io.BufferedWriter):
                     pass
         finally:
             self.busy.release()
+            if self.held:
+                self.hold()
 
     def out(self):
         """Everything out now, and no thread left."""
+        self.held = False
         if self.busy.locked():
             if self.wake.locked():
                 self.wake.release()
             with self.busy:
                 pass
-        self.held = False
         try:
             io.BufferedWriter.flush(self)
         except Exception:

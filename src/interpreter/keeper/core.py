@@ -1,6 +1,5 @@
 """The keeper itself: its folder, its host, its kernels, and the completions that nobody has collected yet."""
 
-import fcntl
 import os
 import re
 import signal
@@ -26,7 +25,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 LOG_CAP = 1 << 20
 STRAY_CAP = 8 << 20
 VERSION = 1
-OTHER_KEEPER = 3
+SUBREAPER = 36
 DIALECTS: dict[str, Callable[[Kernel], Dialect]] = {"json": JsonGuest, "bash": Bash, "program": Program}
 Reply = Callable[[dict[str, Any]], None]
 
@@ -269,53 +268,10 @@ def _same(one: str, other: str) -> bool:
     return len(a) == len(b) and not sum(x ^ y for x, y in zip(a, b, strict=True))
 
 
-def _token(run_dir: str) -> str:
-    path = os.path.join(run_dir, "token")
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    token = os.urandom(32).hex()
-    with open(fd, "w", encoding="ascii") as file:
-        file.write(token)
-    return token
-
-
-def main(argv: list[str]) -> int:
-    """Own RUN_DIR, say so on stdout, serve until the end. Returns the exit status."""
-    run_dir = os.path.abspath(argv[1])
-    os.makedirs(os.path.join(run_dir, "outputs"), mode=0o700, exist_ok=True)
-    # A relative name keeps the socket's path short, wherever the folder is.
-    os.chdir(run_dir)
-    lock = os.open("keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return OTHER_KEEPER
-    try:
-        os.setsid()
-    except OSError:
-        pass
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTTOU, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    token = _token(run_dir)
-    try:
-        os.unlink("keeper.sock")
-    except FileNotFoundError:
-        pass
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
-    listening.bind("keeper.sock")
-    os.umask(old)
-    listening.listen(8)
-    listening.setblocking(False)
-    os.write(1, b"ready\n")
-    log = os.open("keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+def serve(run_dir: str, listening: socket.socket, token: str) -> None:
+    """Be the keeper of `run_dir` until the end."""
     if sys.platform == "linux":
-        walls.prctl(36, 1)
+        walls.prctl(SUBREAPER, 1)
     keeper = Keeper(run_dir, listening, token)
 
     def on_terminate(number: int, frame: object) -> None:
@@ -323,5 +279,3 @@ def main(argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, on_terminate)
     keeper.loop.run()
-    os.unlink("keeper.sock")
-    return 0

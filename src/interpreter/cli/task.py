@@ -95,12 +95,12 @@ class Once:
         return codes[0]
 
     async def _work(self, session: Conversation, desk: Desk, view: View, task: str, data: IO[bytes] | None) -> int:
-        keep = True  # the kernels wait for a --resume, unless the turn comes to its end
+        keep: bool | None = True
         try:
             if data is not None and (path := stdin.keep_data(data, session.scratch)) is not None:
                 task = stdin.with_data(task, path)
             end = await desk.turn(SubmitInput(text=task))
-            keep = end is not None and end.reason == "waiting"
+            keep = None if end is not None else True  # the session knows by how the turn ended
             return INTERRUPTED if end is None else end.exit_code
         except (Leave, asyncio.CancelledError):
             return INTERRUPTED

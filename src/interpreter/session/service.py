@@ -50,7 +50,13 @@ class Machines(Protocol):
 
     async def restart(self, language: str | None = None) -> None: ...
 
+    async def park(self, seconds: float | None) -> None: ...
+
     async def close(self, keep: bool = False) -> None: ...
+
+
+KEPT = {"waiting": 3600.0, "interrupted": 600.0, "limit": 600.0, "model": 600.0}
+"""Seconds that kernels live on after a turn that ended this way; after the others they end with the session."""
 
 
 class Session:
@@ -94,6 +100,7 @@ class Session:
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self._last = ""
 
     @property
     def facts(self) -> ServerFacts | None:
@@ -162,8 +169,13 @@ class Session:
             case Close():
                 await self.close(keep_kernels=op.keep_kernels)
 
-    async def close(self, *, keep_kernels: bool = False) -> None:
-        """End the work in this process. A running turn is interrupted first; nothing of the log is lost."""
+    async def close(self, *, keep_kernels: bool | None = None) -> None:
+        """End the work in this process. A running turn is interrupted first; nothing of the log is lost.
+
+        Args:
+            keep_kernels: let the kernels live on for a while, so that a resume finds their state. None: as `KEPT` says
+                for the way in which the last turn ended.
+        """
         if self._closed:
             return
         self._closed = True
@@ -173,13 +185,22 @@ class Session:
             await asyncio.gather(self._running, return_exceptions=True)
         await self._tasks.close()
         await self._mind.close()
-        await self._machines.close(keep=keep_kernels)
+        seconds = KEPT.get(self._last, 0.0) if keep_kernels is None else KEPT["waiting"] * keep_kernels
+        await self._leave_machines(seconds)
         await self._settle()
         try:
-            await self._hub.emit(SessionClosed(reason="parked" if keep_kernels else "closed"))
+            await self._hub.emit(SessionClosed(reason="parked" if seconds else "closed"))
         except StoreError:
             self._hub.close()
         self._release()
+
+    async def _leave_machines(self, seconds: float) -> None:
+        try:
+            if seconds:
+                await self._machines.park(seconds)
+        except KernelError:
+            pass
+        await self._machines.close(keep=seconds > 0)
 
     async def _submit(self, op: SubmitInput) -> None:
         self._idle(_("A turn is running; wait for its end or interrupt it."))
@@ -216,7 +237,7 @@ class Session:
             usage=turn.tally.usage(),
             duration=time.monotonic() - started,
         )
-        self._turn = None
+        self._turn, self._last = None, end.reason
         try:
             await self._hub.emit(finished)
         except StoreError:

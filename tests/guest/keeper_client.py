@@ -138,7 +138,15 @@ class Guest:
         self.version: str = client.wait_for("ready", kernel=self.name).get("version", "")
         self._count = 0
 
-    def begin(self, code: str, *, interactive: bool = False, grace: float = 3.0, **limits: Any) -> str:
+    def begin(
+        self,
+        code: str,
+        *,
+        interactive: bool = False,
+        grace: float = 3.0,
+        extra: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> str:
         self._count += 1
         execution = f"{self.name}-{self._count}"
         reply = self.client.ask(
@@ -149,6 +157,7 @@ class Guest:
             limits=limits,
             interactive=interactive,
             grace=grace,
+            **(extra or {}),
         )
         assert reply["ok"], reply
         return execution

@@ -44,6 +44,10 @@
       const set = (value) => hide(name, value);
       Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
     }
+    // What was written is on its way before the end is told.
+    for (const stream of [process.stdout, process.stderr]) {
+      if (stream._handle && stream._handle.setBlocking) stream._handle.setBlocking(true);
+    }
     // Node's own console repeats every message to the inspector, which keeps them.
     hide('console', new Console({ stdout: process.stdout, stderr: process.stderr }));
     followTimers();

@@ -2,7 +2,7 @@
 
 The driver is a script for `sh`, which gets the code on a descriptor, puts it into a file of the walls' own temporary
 folder, builds it where that is needed, and becomes the program. So the keeper writes nothing where walled code could
-have laid a link. What the script puts into its display descriptor is shown, if the request names its MIME type.
+have laid a link. What the script puts into its display descriptor is shown, if the execution names its MIME type.
 """
 
 import base64
@@ -59,7 +59,7 @@ class Program:
         execution = self.kernel.current
         if execution is None:
             return
-        self._show()
+        self._show(execution)
         # Nothing is lost with a program, so nothing has to be started anew.
         execution.killed = False
         if self._failure:
@@ -69,8 +69,8 @@ class Program:
         else:
             self.kernel.done("error" if status else "ok", status, {})
 
-    def _show(self) -> None:
-        mime = self.kernel.request.get("display")
+    def _show(self, execution: Execution) -> None:
+        mime = execution.request.get("display")
         size = os.fstat(self._display).st_size
         if isinstance(mime, str) and 0 < size <= MAX_DISPLAY:
             data = os.pread(self._display, size, 0)

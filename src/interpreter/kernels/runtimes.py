@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from typing import Any, Literal
 from ..errors import LanguageMissing
 from ..text.i18n import _
 from ..types.base import Value
+from ..types.languages import title
+from . import recipes
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
@@ -42,7 +45,7 @@ def python_runtime(options: KernelOptions) -> Runtime:
     """Raises LanguageMissing."""
     python = options.python or shutil.which("python3") or shutil.which("python")
     if not python:
-        raise LanguageMissing(_("There is no Python here to run code in."), _("Install Python 3.8 or later."))
+        raise missing("python")
     return Runtime(
         language="python",
         dialect="json",
@@ -54,8 +57,66 @@ def python_runtime(options: KernelOptions) -> Runtime:
     )
 
 
+def shell_runtime(options: KernelOptions) -> Runtime:
+    """bash, or a plain `sh` where there is none. Raises LanguageMissing."""
+    for name, arguments in (("bash", ("--norc", "--noprofile")), ("sh", ())):
+        if program := shutil.which(name):
+            driver = guest_source(f"{name}_driver.sh")
+            return Runtime(language="shell", dialect="bash", argv=(program, *arguments), driver=driver)
+    raise missing("shell")
+
+
+def javascript_runtime(options: KernelOptions) -> Runtime:
+    """Raises LanguageMissing."""
+    node = shutil.which("node") or shutil.which("nodejs")
+    if not node:
+        raise missing("javascript")
+    argv = (node, "--no-force-async-hooks-checks", "-")
+    return Runtime(language="javascript", dialect="json", argv=argv, driver=guest_source("node_driver.js"))
+
+
+def sql_runtime(options: KernelOptions) -> Runtime:
+    """DuckDB or SQLite through the person's Python, else a program of theirs. Raises LanguageMissing."""
+    python = options.python or shutil.which("python3") or shutil.which("python")
+    if not python:
+        return program_runtime("sql")
+    driver = guest_source("sql_driver.py")
+    return Runtime(language="sql", dialect="json", argv=(python, "-"), driver=driver, readable=options.readable)
+
+
+def program_runtime(language: str) -> Runtime:
+    """A program for each execution. Raises LanguageMissing."""
+    recipe = recipes.find(language)
+    if recipe is None:
+        raise missing(language)
+    extra = {"display": recipe.display} if recipe.display else {}
+    return Runtime(language=language, dialect="program", argv=("/bin/sh",), driver=recipe.script, extra=extra)
+
+
+OWN: dict[str, Callable[[KernelOptions], Runtime]] = {
+    "python": python_runtime,
+    "shell": shell_runtime,
+    "javascript": javascript_runtime,
+    "sql": sql_runtime,
+}
+
+
 def find_runtime(language: str, options: KernelOptions) -> Runtime:
     """How to start `language`, a canonical name. Raises LanguageMissing, which says what to install."""
-    if language == "python":
-        return python_runtime(options)
-    raise LanguageMissing(_("Code in {language} cannot be run here yet.", language=language))
+    if language in OWN:
+        return OWN[language](options)
+    return program_runtime(language)
+
+
+def missing(language: str) -> LanguageMissing:
+    """The error that says what to install."""
+    remedy = recipes.REMEDIES.get(language, recipes.Remedy())
+    if remedy.package:
+        hint = _(
+            "Install {words}; on Debian and Ubuntu: apt install {package}", words=remedy.words, package=remedy.package
+        )
+    elif remedy.words:
+        hint = _("It needs {words}.", words=remedy.words)
+    else:
+        hint = _("It can be run once a Jupyter kernel for it is installed.")
+    return LanguageMissing(_("There is nothing here that runs {language}.", language=title(language)), hint)

@@ -17,6 +17,7 @@ from ..types.events import (
     ApprovalResolved,
     Event,
     TurnFinished,
+    TurnStarted,
 )
 from ..types.ops import Interrupt, Op, ResolveApproval
 from .answers import Answers
@@ -41,9 +42,11 @@ class Desk:
         self._inbox: asyncio.Queue[Event | signal.Signals | str | None] = asyncio.Queue()
         self._actions: dict[str, Action] = {}
         self._presses = 0
+        self._turn = ""
         self._question: Question | None = None
         self._worker: asyncio.Task[object] | None = None
         self._busy = False
+        self._stray = False
 
     def __enter__(self) -> Desk:
         loop = asyncio.get_running_loop()
@@ -106,10 +109,17 @@ class Desk:
             if item is not None and not isinstance(item, (str, signal.Signals)):
                 await self._event(item)
 
+    def pressed(self) -> bool:
+        """Whether Ctrl-C came in the moment between two prompts; asked once for each."""
+        stray, self._stray = self._stray, False
+        return stray
+
     def _signalled(self, number: signal.Signals) -> None:
         if not self._busy:
             # At the prompt Ctrl-C is a key; a signal from elsewhere means to end.
-            if number != signal.SIGINT and self._worker is not None:
+            if number == signal.SIGINT:
+                self._stray = True
+            elif self._worker is not None:
                 self._worker.cancel()
             return
         self._presses += 1
@@ -142,7 +152,9 @@ class Desk:
         if isinstance(event, ApprovalRequested) and self._answers is not None:
             self._question = Question(event, self._actions.get(event.action))
             self._ask()
-        if isinstance(event, TurnFinished):
+        if isinstance(event, TurnStarted):
+            self._turn = event.turn
+        if isinstance(event, TurnFinished) and event.turn == self._turn:
             self._actions.clear()
             return event
         return None

@@ -66,7 +66,7 @@ class Repl:
     async def _converse(self, session: Conversation, desk: Desk) -> tuple[Change | None, int]:
         """Until the person leaves or changes to another session."""
         talk = Talk(session, self._settings, self._view, self._tally)
-        keep = False
+        keep, leaving = False, True
         try:
             if session.pending:
                 say(_("Code is waiting for your answer:"))
@@ -75,6 +75,7 @@ class Repl:
                 change = await self._do(talk, desk, line)
                 if change is not None:
                     keep = bool(change.resume)
+                    leaving = not keep
                     return (change, 0) if change.resume else (None, 0)
             return None, 0
         except (Leave, asyncio.CancelledError):
@@ -85,7 +86,8 @@ class Repl:
         finally:
             self._view.end()
             await session.close(keep_kernels=keep)
-            say(_("The session is kept: interpreter --resume {id}", id=session.id))
+            if leaving:
+                say(_("The session is kept: interpreter --resume {id}", id=session.id))
 
     async def _do(self, talk: Talk, desk: Desk, line: str) -> Change | None:
         text = unquoted(line)
@@ -112,6 +114,8 @@ class Repl:
             await desk.catch_up()
             try:
                 # Ctrl-C is a key here; signals from elsewhere are the desk's.
+                if desk.pressed():
+                    raise KeyboardInterrupt
                 line = await self._prompt.prompt_async("> ", handle_sigint=False)
             except EOFError:
                 return None

@@ -16,6 +16,8 @@ from .keys import KEYS, SPELLINGS
 
 LARGEST = 1 << 20
 MOST_NODES = 20_000
+CORE = tuple(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp"))
+"""The tags that plain YAML has; `!!python/...` is not among them."""
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -53,13 +55,13 @@ def _read_text(path: Path) -> str | None:
             _("The configuration file {file} cannot be read: {reason}.", file=str(path), reason=error.strerror),
             _("Give yourself the right to read it, or move it away."),
         ) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ConfigError(
+            _("{file} should be a configuration file, but is no ordinary file.", file=str(path)),
+            _("Move it away and make a text file of that name."),
+        )
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            raise ConfigError(
-                _("{file} should be a configuration file, but is no ordinary file.", file=str(path)),
-                _("Move it away and make a text file of that name."),
-            )
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise ConfigError(_("The configuration file {file} is larger than 1 MB.", file=str(path)))
@@ -81,6 +83,8 @@ class _Reader:
         self.count = 0
 
     def entries(self, root: yaml.Node) -> list[Entry]:
+        if isinstance(root, yaml.ScalarNode) and self._value(root) is None:
+            return []  # only a comment, or `---`
         if not isinstance(root, yaml.MappingNode):
             fail(self.path, _line(root), _("settings are written as `name: value`, one on a line."))
         return self._flat(root, "")
@@ -113,6 +117,9 @@ class _Reader:
         self.count += 1
         if self.count > MOST_NODES:
             fail(self.path, _line(node), _("it holds too many values."))
+        tag = str(cast(Any, node).tag)
+        if not tag.startswith(CORE):
+            fail(self.path, _line(node), _("this is not YAML: {problem}", problem=tag))
         if isinstance(node, yaml.MappingNode):
             return {name: self._value(value) for name, _key, value in self._pairs(node)}
         if isinstance(node, yaml.SequenceNode):

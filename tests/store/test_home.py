@@ -210,3 +210,37 @@ def test_the_log_of_version_1_is_read_and_goes_on(tmp_path: Path) -> None:
         assert log.verify().whole
         blobs = [path.read_bytes() for path in (log.folder / "blobs").iterdir()]
         assert blobs == [b"kept\n"], "the machine may have lost power since: small files are written again"
+
+
+REMOVE = """
+import os, sys
+from pathlib import Path
+from interpreter.store import Store
+if os.geteuid() == 0: os.setgroups([]); os.setgid(1000); os.setuid(1000)
+with Store.open(sys.argv[1]) as store:
+    log = store.create("s_1", "/project")
+    cache = log.folder / "scratch" / "cache" / "deep" / "deeper"
+    cache.mkdir(parents=True)
+    (cache / "file").touch()
+    (cache / "link").symlink_to(sys.argv[2])
+    for closed, mode in ((cache, 0o000), (cache.parent, 0o555), (cache.parent.parent, 0o000)): closed.chmod(mode)
+    log.close()
+    store.delete("s_1")
+    print(log.folder.exists(), len(store.sessions()))
+"""
+
+
+def test_what_programs_made_read_only_is_removed_and_links_are_not_followed(tmp_path: Path) -> None:
+    outside, home = tmp_path / "outside", tmp_path / "home"
+    for folder in (outside, home):
+        folder.mkdir()
+        folder.chmod(0o777)
+    (outside / "kept").touch()
+    for place in (tmp_path, *tmp_path.parents):
+        if os.geteuid() == 0 and place != Path("/"):
+            place.chmod(place.stat().st_mode | 0o055)
+    ran = subprocess.run(
+        [sys.executable, "-c", REMOVE, str(home), str(outside)], capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.stderr) == ("False 0\n", "")
+    assert (outside / "kept").exists()

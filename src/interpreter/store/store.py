@@ -150,8 +150,9 @@ class Store:
     def sessions(self, workspace: str | Path | None = None) -> list[SessionInfo]:
         """Every session that has an event, the newest first. Raises StoreError."""
         rows = self._database.query(
-            "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s JOIN events e ON e.session = s.key"
-            " AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
+            # CROSS: each session's last event by its key, never a walk through all events.
+            "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s CROSS JOIN events e"
+            " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
             " WHERE ?1 IS NULL OR s.workspace = ?1 ORDER BY e.time DESC, s.key DESC",
             (None if workspace is None else str(workspace),),
         )

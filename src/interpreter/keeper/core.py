@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import walls
+from . import grants, walls
 from .bash import Bash
 from .frames import Frame
 from .host import Peer
@@ -58,6 +58,7 @@ class Keeper:
             "execute": self._execute,
             "interrupt": self._interrupt,
             "input": self._input,
+            "grant": self._grant,
             "collect": self._collect,
             "stop": self._stop,
             "park": self._park,
@@ -228,6 +229,17 @@ class Keeper:
             if asked and kernel.answer(text if isinstance(text, str) else None):
                 return {}
         raise Refused("input", "nothing waits for input")
+
+    def _grant(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        kernel = self._kernel(frame)
+        pid = kernel.process.inside() if kernel.process else 0
+        if not pid or not kernel.launch.get("mount_slot"):
+            raise Refused("grant", "nothing can be shown to this kernel while it lives")
+        try:
+            grants.grant(pid, str(frame["source"]), str(frame["path"]), str(frame.get("access", "read")))
+        except OSError as error:
+            raise Refused("grant", str(error)) from None
+        return {}
 
     def _collect(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         self.completions.pop(str(frame.get("execution")), None)

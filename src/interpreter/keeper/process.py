@@ -170,6 +170,13 @@ class Process:
                 found.append(pid)
         return found
 
+    def inside(self) -> int:
+        """A process behind the walls; 0 when there is none."""
+        if self.guest:
+            return self.guest
+        below = [pid for pid in tree.descendants([self.pid]) if not _is_wall(pid)]
+        return below[0] if below else 0
+
     def signal(self, number: int) -> None:
         """To the guest and the process group it leads; without a known guest to everything inside the walls."""
         if self.guest:

@@ -120,6 +120,11 @@ class Kernels:
         """Make `source` appear as `path`, read-only, in every living kernel; False: one of them cannot take it, and
         all have been ended, so that the next ones are born with it."""
         link = await self._connected()
+        for language, kernel in list(self._living.items()):
+            if self._runtime(language).dialect == "program":
+                # It has no state to lose, and the next one is born with the path.
+                del self._living[language]
+                await link.ask("stop", kernel=kernel)
         try:
             for kernel in list(self._living.values()):
                 await link.ask("grant", kernel=kernel, path=path, source=source, access="read")

@@ -161,7 +161,14 @@ class Composer:
         session, runner = self._session()
         runner.kept.extend(past.outputs)
         session.turns.extend(past.turns)
-        session.pending = await take_up(past, meeting, self.hub, runner)
+
+        async def recovery() -> None:
+            session.pending = await take_up(past, meeting, self.hub, runner)
+
+        if any(past.executions.get(action) in meeting.running for action in past.proposed):
+            session.recover(recovery())
+        else:
+            await recovery()
         return session
 
     def _prewarm(self) -> None:

@@ -16,6 +16,9 @@ class Meeting:
         return tuple(k.language for k in self._hello.kernels if k.state != "dead")
 
     @property
+    def running(self) -> frozenset[str]:
+        return frozenset(r.execution for r in self._hello.running)
+
+    @property
     def known(self) -> frozenset[str]:
-        ended = {c.execution for c in self._hello.completions}
-        return frozenset(ended | {r.execution for r in self._hello.running})
+        return self.running | {c.execution for c in self._hello.completions}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +99,7 @@ class Session:
         self._tasks = Tasks()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
         self._closed = False
         self._last = ""
 
@@ -209,18 +210,30 @@ class Session:
         tally = Tally()
         turn = Turn(new_id("t"), tally, Guards(self._options, tally))
         self._turn = turn
+        begin = TurnStarted(turn=turn.id, text=op.text, images=op.images)
         try:
-            await self._hub.emit(TurnStarted(turn=turn.id, text=op.text, images=op.images))
+            if self._recovery is None:
+                await self._hub.emit(begin)
         except BaseException:
             self._turn = None
             raise
         self.turns.append(turn.id)
-        self._running = self._tasks.start(self._run(turn, op.text), name=turn.id)
+        self._running = self._tasks.start(self._run(turn, begin), name=turn.id)
 
-    async def _run(self, turn: Turn, text: str) -> None:
+    def recover(self, recovery: Coroutine[Any, Any, None]) -> None:
+        """Let what still runs from before come to its end first; the next turn waits for it, and can interrupt it."""
+        self._recovery = self._tasks.start(recovery)
+
+    async def _run(self, turn: Turn, begin: TurnStarted) -> None:
         started = time.monotonic()
         try:
-            end = await self._work(turn, text)
+            if self._recovery is not None:
+                note = _("Code from before is still running; waiting for its end. Ctrl-C stops it.")
+                await self._hub.emit(NoteAdded(text=note, to_model=False))
+                await self._recovery
+                self._recovery = None
+                await self._hub.emit(begin)
+            end = await self._work(turn, begin.text)
         except InterpreterError as error:
             end = End("sandbox" if error.exit_code == 7 else "failed", error.exit_code, str(error))
         except Exception as error:

@@ -20,8 +20,8 @@ from typing import Literal
 
 from msgspec import structs
 
-from interpreter.aio.programs import run_launch
-from interpreter.errors import InterpreterError, KernelError
+from interpreter.aio.programs import NOT_WALLED, run_launch
+from interpreter.errors import InterpreterError, KernelError, SandboxUnavailable
 from interpreter.sandbox import Walls
 from interpreter.sandbox.profile import proxy_variables
 from interpreter.text.i18n import _
@@ -95,6 +95,8 @@ async def install(
     except OSError as error:
         return _failed("failed", requirements, f"{reading.text()}\n{error}")
     reading.finish()
+    if status == NOT_WALLED:
+        return _failed("walls", requirements, reading.text(), _no_walls(reading.text()))
     if status:
         return _failed(reading.why(), requirements, reading.text())
     return _good(reading)
@@ -265,6 +267,13 @@ _REASONS: tuple[tuple[Reason, str], ...] = (
     ("denied", r"Permission denied|Read-only file system|EnvironmentError|externally-managed"),
 )
 """In the order in which they count: a network that fails also ends in `No matching distribution`."""
+
+
+def _no_walls(reason: str) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        _("The walls could not be put up: {reason}", reason=reason),
+        _("Nothing was installed. `interpreter doctor` says what this machine can do."),
+    )
 
 
 def _good(reading: _Reading) -> Installed:

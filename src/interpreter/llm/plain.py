@@ -176,7 +176,10 @@ class PlainExchange:
     async def body(self) -> AsyncGenerator[bytes, None]:
         encoding = self.headers.get("content-encoding", "identity").lower()
         if encoding not in ("identity", ""):
-            raise MalformedAnswer(_("The server sent a compressed body ({encoding}) unasked.", encoding=encoding))
+            raise MalformedAnswer(
+                _("The server sent a compressed body ({encoding}) unasked.", encoding=encoding),
+                _("Switch compression off in the server or in the gateway before it."),
+            )
         length = self.headers.get("content-length", "")
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             parts = self._chunked()

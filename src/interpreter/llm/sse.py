@@ -24,7 +24,10 @@ class DataLines:
         lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = lines.pop()
         if len(self._rest) > MAX_LINE:
-            raise MalformedAnswer(_("The server sent a line of more than {size} MB.", size=MAX_LINE >> 20))
+            raise MalformedAnswer(
+                _("The server sent a line of more than {size} MB.", size=MAX_LINE >> 20),
+                _("Check that --api_base is the address of a model's server."),
+            )
         found: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-OPEN = re.compile(r"\s*<(think|thinking)>\n?")
+OPEN = re.compile(r"\s*<(think|thinking)>")
 COULD_OPEN = re.compile(r"\s*(<|<t|<th|<thi|<thin|<think|<thinki|<thinkin|<thinking)?")
-CLOSE = re.compile(r"</(?:think|thinking)>\s*")
+CLOSE = re.compile(r"</(?:think|thinking)>")
 LONE_CLOSE = re.compile(r"</(?:think|thinking)>[ \t]*(?:\n\s*|$)")
 LONGEST_CLOSE = len("</thinking>")
 
@@ -20,6 +20,7 @@ class ThinkSplitter:
     def __init__(self) -> None:
         self._state = "start"
         self._held = ""
+        self._thought = False
 
     def feed(self, piece: str) -> tuple[str, str]:
         """(thinking, text) that are certain now; what is not certain is held back."""
@@ -28,19 +29,19 @@ class ThinkSplitter:
         self._held += piece
         if self._state == "start":
             if opened := OPEN.match(self._held):
-                self._state = "thinking"
+                self._state, self._thought = "thinking", True
                 self._held = self._held[opened.end() :]
             elif COULD_OPEN.fullmatch(self._held):
                 return "", ""
             else:
                 self._state = "text"
-                return "", self._take()
+                return "", self._begin()
         return self._thinking()
 
     def _thinking(self) -> tuple[str, str]:
         if closed := CLOSE.search(self._held):
             before, after = self._held[: closed.start()], self._held[closed.end() :]
-            # White space behind the tag may go on in the next piece; another block of thinking may follow.
+            # Another block of thinking may follow.
             self._state, self._held = "start", ""
             thinking, text = self.feed(after) if after else ("", "")
             return before + thinking, text
@@ -54,7 +55,12 @@ class ThinkSplitter:
         """(thinking, text) of what was held back, at the end of the answer."""
         if self._state == "thinking":
             return self._take(), ""
-        return "", self._take()
+        return "", self._begin()
+
+    def _begin(self) -> str:
+        """The first text; white space between thinking and text belongs to neither."""
+        text = self._take()
+        return text.lstrip() if self._thought else text
 
     def _take(self) -> str:
         held, self._held = self._held, ""

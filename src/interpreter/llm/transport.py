@@ -89,7 +89,8 @@ async def read_whole(exchange: Exchange) -> bytes:
             size += len(data)
             if size > MAX_BODY:
                 raise MalformedAnswer(
-                    _("The server sent more than {size} MB where a short answer was expected.", size=MAX_BODY >> 20)
+                    _("The server sent more than {size} MB where a short answer was expected.", size=MAX_BODY >> 20),
+                    _("Check that --api_base is the address of a model's server."),
                 )
         await exchange.finish()
     finally:

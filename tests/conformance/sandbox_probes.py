@@ -369,6 +369,29 @@ def gain_by_setuid(world: World) -> bool:
 
 
 @probe
+def lend_rights_by_mode(world: World) -> bool:
+    """A file with the setuid bit, which would work outside."""
+    del world
+    put("lending")
+    try:
+        os.chmod("lending", 0o4755)
+        return bool(os.stat("lending").st_mode & 0o4000)
+    finally:
+        os.unlink("lending")
+
+
+@probe
+def lend_rights_at_birth(world: World) -> bool:
+    del world
+    fd = os.open("lending", os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o4755)
+    try:
+        return bool(os.fstat(fd).st_mode & 0o4000)
+    finally:
+        os.close(fd)
+        os.unlink("lending")
+
+
+@probe
 def open_descriptors(world: World) -> bool:
     """Whether something was left open that leads out."""
     del world

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from interpreter.errors import SandboxUnavailable
-from interpreter.sandbox.seccomp import ALLOW, ARCHITECTURES, CALLS, ERRNO, KILL, OTHERS, Sockets, build
+from interpreter.sandbox.seccomp import ALLOW, ARCHITECTURES, CALLS, ERRNO, KILL, MODES, OTHERS, Sockets, build
 
 MACHINES = sorted(ARCHITECTURES)
 CLONE_THREAD = 0x003D0F00
@@ -120,6 +120,26 @@ def test_tcp_and_nothing_beside_it(machine: str) -> None:
     assert verdict(machine, "tcp", "setsockopt", 3, 6, 30) == EPERM
     assert verdict(machine, "tcp", "setsockopt", 3, 6, 1) == ALLOW
     assert verdict(machine, "tcp", "setsockopt", 3, 1, 30) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_file_that_lends_rights(machine: str) -> None:
+    architecture, column = ARCHITECTURES[machine]
+    program = build("namespace", machine)
+    for name, numbers in MODES.items():
+        if numbers[column]:
+            for mode, expected in ((0o755, ALLOW), (0o1777, ALLOW), (0o4755, EPERM), (0o2755, EPERM)):
+                arguments = [0] * 4
+                arguments[numbers[2]] = mode
+                assert run(program, architecture, numbers[column], *arguments) == expected, name
+    create, temporary = 0x41, 0x410002
+    assert verdict(machine, "none", "openat", 0, 0, create, 0o644) == ALLOW
+    assert verdict(machine, "none", "openat", 0, 0, create, 0o4755) == EPERM
+    assert verdict(machine, "none", "openat", 0, 0, temporary, 0o2755) == EPERM
+    assert verdict(machine, "none", "openat", 0, 0, 0, 0o4755) == ALLOW, "without creating it means nothing"
+    assert verdict(machine, "none", "openat2", 0, 0, 0, 24) == ERRNO | errno.ENOSYS
+    if machine == "x86_64":
+        assert verdict(machine, "none", "open", 0, create, 0o4755) == EPERM
 
 
 def test_another_architecture_is_ended() -> None:

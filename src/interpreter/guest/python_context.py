@@ -103,7 +103,7 @@ def tables(frames):
     found = {}
     for frame in frames:
         for name, value in list(frame.items()):
-            if len(found) < TABLES and not name.startswith("_") and name not in found and is_table(value):
+            if len(found) < TABLES and name != "self" and not name.startswith("_") and name not in found and is_table(value):
                 found[name] = columns(value)
     return found
 

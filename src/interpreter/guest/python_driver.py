@@ -55,6 +55,14 @@ def quote(value):
     return quote(type(value).__name__)
 
 
+def high(fd, number):
+    """A copy of a descriptor where no program looks for one."""
+    try:
+        return os.dup2(fd, number, inheritable=False)
+    except OSError:
+        return os.dup(fd)
+
+
 class Driver:
     """The state of this kernel. One instance; the parts get it as `driver`."""
 
@@ -63,7 +71,8 @@ class Driver:
     def __init__(self):
         self.home = os.getpid()
         self.main_thread = _thread.get_ident()
-        self.channel = self.take_channel()
+        self.channel = high(3, 240)
+        os.close(3)
         self.buffer = bytearray()
         self.lock = _thread.allocate_lock()
         self.token = None
@@ -78,18 +87,8 @@ class Driver:
         self.result = ""
         self.loop = None
         self.namespace = self.fresh_main()
-        self.outputs = [os.dup(1), os.dup(2)]
+        self.outputs = [high(1, 241), high(2, 242)]
         self.settled = False
-
-    @staticmethod
-    def take_channel():
-        try:
-            os.dup2(3, 240, inheritable=False)
-            fd = 240
-        except OSError:
-            fd = os.dup(3)
-        os.close(3)
-        return fd
 
     @staticmethod
     def fresh_main():
@@ -250,7 +249,11 @@ class Driver:
             self.running = False
             if os.getpid() != self.home:
                 self.end_fork(error)
-            return self.part("errors")["describe"](error, name)
+            try:
+                return self.part("errors")["describe"](error, name)
+            except BaseException:
+                # Its own methods fail, or there is no memory for more than this.
+                return {"status": "error", "exit_status": 1, "error": {"name": type(error).__name__}}
 
     def end_fork(self, error):
         """A fork of the user's ends as a script would."""

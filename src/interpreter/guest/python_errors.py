@@ -23,7 +23,7 @@ def leave(error):
     if not isinstance(code, int):
         try:
             sys.stderr.write(str(code) + "\n")
-        except Exception:
+        except BaseException:
             pass
         code = 1
     return {"status": "error", "exit_status": code, "error": {"name": "SystemExit", "message": str(error.code)}}
@@ -34,12 +34,12 @@ def report(error, name):
     label = kind.__name__ if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "." + kind.__qualname__
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "(its text cannot be made)"
     made = {"name": label, "message": message[:20000], "line": line_of(error, name)}
     try:
         made["traceback"] = text_of(error)
-    except Exception:
+    except BaseException:
         made["traceback"] = "%s: %s\n" % (label, message[:20000])
     return made
 
@@ -85,5 +85,5 @@ def clean(whole, seen):
 def context(error, name):
     try:
         return driver.part("context")["facts"](error, name)
-    except Exception:
+    except BaseException:
         return {}

@@ -58,8 +58,10 @@ class Kernels:
 
     async def open(self) -> Hello:
         """Start or reconnect the keeper. Raises KeeperLost."""
+        self._closed = False
         async with self._opening:
-            self._closed = False
+            if self._closed:
+                raise lost()
             link, answer, fresh = await connect(
                 self._run_dir, self._take, self._lost_link, seconds=self._options.startup
             )
@@ -73,7 +75,8 @@ class Kernels:
     async def close(self, keep: bool = False) -> None:
         """End the keeper and all kernels; with `keep` only let go of them."""
         self._closed = True
-        link, self._link = self._link, None
+        async with self._opening:  # one that is being opened is closed as well
+            link, self._link = self._link, None
         if link:
             if not keep:
                 with contextlib.suppress(KernelError):

@@ -27,6 +27,10 @@ make_venv() {
     if command -v uv >/dev/null 2>&1 && uv venv --quiet --seed --python "$python" "$venv" 2>>"$venv.log"; then return 0; fi
     if "$python" -m virtualenv --quiet "$venv" >>"$venv.log" 2>&1; then return 0; fi
     rm -rf "$venv"
+    # Debian splits Python's venv module; its own pip can still fill an environment that was made without one.
+    if "$python" -m venv --without-pip "$venv" >>"$venv.log" 2>&1 &&
+        "$python" -m pip --python "$venv/bin/python" install --quiet pip >>"$venv.log" 2>&1; then return 0; fi
+    rm -rf "$venv"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "Python's venv module is missing; installing Debian's package for it ..."
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -65,7 +69,7 @@ with open("pyproject.toml", "rb") as file:
 fi
 say 'Installing packages ...'
 # Not quoted: a list of words. No package name of ours holds a space.
-if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $packages; then
+if ! "$venv/bin/python" -m pip install -qq --disable-pip-version-check $packages; then
     say 'The packages could not be installed (see above). Nothing outside this folder was changed.'
     say 'Check the network and your settings for pip (pip config list), then run the same make command again.'
     exit 1

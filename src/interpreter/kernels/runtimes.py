@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any, Literal
 
 from ..errors import LanguageMissing
 from ..text.i18n import _
-from ..types.base import Value
+from ..types.base import Value, to_json
 from ..types.languages import title
-from . import recipes
+from . import jupyter, recipes
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
@@ -105,7 +106,20 @@ def find_runtime(language: str, options: KernelOptions) -> Runtime:
     """How to start `language`, a canonical name. Raises LanguageMissing, which says what to install."""
     if language in OWN:
         return OWN[language](options)
-    return program_runtime(language)
+    # A kernel keeps its state, a program does not.
+    spec = jupyter.find(language)
+    return jupyter_runtime(language, spec) if spec else program_runtime(language)
+
+
+def jupyter_runtime(language: str, spec: jupyter.KernelSpec) -> Runtime:
+    return Runtime(
+        language=language,
+        dialect="json",
+        argv=(sys.executable, "-"),
+        driver=guest_source("jupyter_driver.py"),
+        parts={"spec": to_json(spec).decode()},
+        readable=jupyter.readable(spec),
+    )
 
 
 def missing(language: str) -> LanguageMissing:

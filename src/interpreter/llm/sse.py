@@ -45,5 +45,5 @@ class DataLines:
         return []
 
     def _note(self, line: bytes) -> None:
-        if len(self.other) < 4096 and not line.startswith((b":", b"event:", b"id:", b"retry:")):
+        if line and len(self.other) < 4096 and not line.startswith((b":", b"event:", b"id:", b"retry:")):
             self.other += line + b"\n"

@@ -15,7 +15,6 @@ from interpreter.session.service import Session
 from interpreter.types.events import Event, TurnFinished
 from interpreter.types.ops import Op, SubmitInput
 
-
 T = TypeVar("T")
 
 

@@ -106,7 +106,7 @@ def test_leaving_a_stream_interrupts_the_turn(made: Interpreter) -> None:
     for chunk in stream:
         if chunk.get("content") == "on\n":
             break
-    stream.close()  # pyright: ignore[reportAttributeAccessIssue] - a generator
+    stream.close()
     assert made.result is not None
     assert made.result.reason == "interrupted"
     assert made.chat("again", display=False)[-1]["content"] == "2"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -75,7 +75,7 @@ class Interpreter:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "messages":
-            self._begin_with(list(value))
+            object.__setattr__(self, name, value)
         elif name in ("ask", "client", "workspace"):
             self.__dict__[name] = value
         else:
@@ -91,6 +91,10 @@ class Interpreter:
         """The conversation: dicts with role, type, format, content. Assigning begins a session that is told it."""
         return self.session.messages() if self.session is not None else []
 
+    @messages.setter
+    def messages(self, value: Sequence[Message]) -> None:
+        self._begin_with(list(value))
+
     @overload
     def chat(
         self, message: str | Message | Sequence[Message], *, display: bool = True, stream: Literal[False] = False
@@ -99,11 +103,11 @@ class Interpreter:
     @overload
     def chat(
         self, message: str | Message | Sequence[Message], *, display: bool = True, stream: Literal[True]
-    ) -> Iterator[Chunk]: ...
+    ) -> Generator[Chunk, None, None]: ...
 
     def chat(
         self, message: str | Message | Sequence[Message], *, display: bool = True, stream: bool = False
-    ) -> list[Message] | Iterator[Chunk]:
+    ) -> list[Message] | Generator[Chunk, None, None]:
         """One turn.
 
         Args:
@@ -161,7 +165,7 @@ class Interpreter:
             self._begin_with(several[:-1])
         return str(several[-1]["content"])
 
-    def _turn(self, text: str, display: bool) -> Iterator[Chunk]:
+    def _turn(self, text: str, display: bool) -> Generator[Chunk, None, None]:
         from .turns import play
 
         session = self._open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from ..aio.background import Background
 from ..errors import UsageError
@@ -23,7 +23,7 @@ def play(
     display: bool,
     read: Reader | None,
     ended: Callable[[TurnFinished], None],
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """Submit `text` and yield the turn's chunks. Leaving early, or Ctrl-C, interrupts the turn and waits for its end.
 
     Questions are put to `read`; while one is open nothing runs, however the caller goes on.

@@ -1,0 +1,37 @@
+"""The estimate of tokens against counts of real tokenizers."""
+
+from __future__ import annotations
+
+import pytest
+
+from interpreter.llm.estimate import estimate_tokens
+
+# Counted with byte-level BPE tokenizers of 100,000 to 150,000 tokens, as current models have them; the larger of two.
+COUNTED = [
+    ("The quick brown fox jumps over the lazy dog.", 10),
+    ("Hello, world!", 4),
+    ("def add(a, b):\n    return a + b\n", 15),
+    ("2024", 4),
+    ("你好，世界", 4),
+    ("", 0),
+]
+
+
+@pytest.mark.parametrize(("text", "tokens"), COUNTED)
+def test_close_and_rather_too_many(text: str, tokens: int) -> None:
+    assert tokens - 2 <= estimate_tokens(text) <= tokens * 1.6 + 2
+
+
+def test_each_kind_of_text_costs_what_it_should() -> None:
+    assert estimate_tokens("汉" * 300) == 300
+    assert estimate_tokens("7" * 300) == 300
+    assert estimate_tokens("🎉" * 100) == 300
+    assert 190 <= estimate_tokens("word " * 200) <= 210
+    assert estimate_tokens(" " * 10_000) == 1
+    assert estimate_tokens("\x00\x1b\x07") == 3
+
+
+def test_a_long_text_is_estimated_from_its_ends() -> None:
+    line = "name,value,2024-01-01\n"
+    short, long = estimate_tokens(line * 1000), estimate_tokens(line * 100_000)
+    assert abs(long - short * 100) < short

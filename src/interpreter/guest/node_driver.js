@@ -398,6 +398,7 @@
     }
 
     async function leave(id, code) {
+      if (running && running.id === id) running.stopping = true;
       do await ask('Runtime.terminateExecution');
       while (!idle());
       port.postMessage({ op: 'stopped' });

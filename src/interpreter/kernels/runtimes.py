@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -63,7 +64,8 @@ def shell_runtime(options: KernelOptions) -> Runtime:
     for name, arguments in (("bash", ("--norc", "--noprofile")), ("sh", ())):
         if program := shutil.which(name):
             driver = guest_source(f"{name}_driver.sh")
-            return Runtime(language="shell", dialect="bash", argv=(program, *arguments), driver=driver)
+            argv = (program, *arguments)
+            return Runtime(language="shell", dialect="bash", argv=argv, driver=driver, readable=reach(program))
     raise missing("shell")
 
 
@@ -73,7 +75,8 @@ def javascript_runtime(options: KernelOptions) -> Runtime:
     if not node:
         raise missing("javascript")
     argv = (node, "--no-force-async-hooks-checks", "-")
-    return Runtime(language="javascript", dialect="json", argv=argv, driver=guest_source("node_driver.js"))
+    driver = guest_source("node_driver.js")
+    return Runtime(language="javascript", dialect="json", argv=argv, driver=driver, readable=reach(node))
 
 
 def sql_runtime(options: KernelOptions) -> Runtime:
@@ -90,8 +93,36 @@ def program_runtime(language: str) -> Runtime:
     recipe = recipes.find(language)
     if recipe is None:
         raise missing(language)
-    extra = {"display": recipe.display} if recipe.display else {}
-    return Runtime(language=language, dialect="program", argv=("/bin/sh",), driver=recipe.script, extra=extra)
+    program = recipe.programs[0]
+    readable, env = reach(program), dict[str, str]()
+    rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
+    if language == "rust" and rustup.is_dir():
+        readable, env = (*readable, str(rustup)), {"RUSTUP_HOME": str(rustup)}
+    return Runtime(
+        language=language,
+        dialect="program",
+        argv=("/bin/sh",),
+        driver=recipe.script,
+        env=env,
+        readable=readable,
+        extra={"display": recipe.display} if recipe.display else {},
+    )
+
+
+def reach(program: str) -> tuple[str, ...]:
+    """What the walls must let through for a program that may lie outside the system's folders.
+
+    Its installation where it has one of its own (`~/.nvm/versions/node/v20`), but never a folder that holds other
+    things of the person, such as `~/.cargo` or `~/.local`: then only the program itself.
+    """
+    real = Path(program).resolve()
+    if real.is_relative_to("/usr") or real.is_relative_to("/bin"):
+        return ()
+    prefix = real.parent.parent
+    home = Path.home()
+    inside = prefix.relative_to(home).parts if prefix.is_relative_to(home) else ("", "")
+    own = real.parent.name == "bin" and len(prefix.parts) > 2 and (len(inside) > 1 or (prefix / "conda-meta").is_dir())
+    return tuple(dict.fromkeys((program, str(real), *((str(prefix),) if own else ()))))
 
 
 OWN: dict[str, Callable[[KernelOptions], Runtime]] = {

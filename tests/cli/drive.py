@@ -1,5 +1,6 @@
 """The real command line over the played session: `python drive.py ARGUMENTS`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,4 +10,7 @@ from interpreter.cli.door import run
 from tests.cli.fake import open_fake
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], open_fake))
+    code = run(sys.argv[1:], open_fake)
+    if path := os.environ.get("DRIVE_MODULES"):
+        Path(path).write_text("\n".join(sorted(sys.modules)))
+    sys.exit(code)

@@ -90,7 +90,7 @@ class FakeSession:
             case _:
                 pass
 
-    async def close(self, *, keep_kernels: bool = False) -> None:
+    async def close(self, *, keep_kernels: bool | None = None) -> None:
         await self._hub.emit(SessionClosed(reason="parked" if keep_kernels else "closed"))
 
     async def _play(self, turn: str, text: str) -> None:

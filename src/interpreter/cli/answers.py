@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import termios
 import unicodedata
@@ -19,7 +18,7 @@ from ..text.i18n import _
 from ..types.languages import BY_NAME
 from ..types.ops import ResolveApproval
 from .contract import Question
-from .say import say
+from .say import say, say_piece
 from .views.words import answer_keys
 
 YES = ("y", "yes", "是", "是的", "好", "好的", "可以", "行", "同意", "允许", "运行")
@@ -76,8 +75,7 @@ class Answers:
             self._forget_typed()
         self._secret = request.secret
         self._echo(not request.secret)
-        sys.stderr.write("> " if request.kind == "input" else answer_keys(request.kind))
-        sys.stderr.flush()
+        say_piece("> " if request.kind == "input" else answer_keys(request.kind))
         self._put = put
         asyncio.get_running_loop().add_reader(0, self._readable)
         self._watching = True

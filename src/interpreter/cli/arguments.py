@@ -96,7 +96,9 @@ def parse(words: Sequence[str]) -> Arguments:
         task, resume = resume, "last"
     output = str(found["output"] or "text")
     if output not in OUTPUTS:
-        raise UsageError(_("--output should be one of {choices}.", choices=", ".join(OUTPUTS)))
+        raise UsageError(
+            _("--output should be one of {choices}.", choices=", ".join(OUTPUTS)), _("All flags: interpreter --help")
+        )
     return Arguments("", (), task, flags, resume, output, str(found["workspace"] or ""), asked)
 
 

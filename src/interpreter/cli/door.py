@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def run(words: Sequence[str], open_session: Open | None = None) -> int:
     """Do what the command line says. `open_session` is given by tests; else it is that of `app`."""
+    _fill_closed_streams()
     try:
         _early_language(words)
         return _run(parse(words), open_session)
@@ -41,6 +42,21 @@ def run(words: Sequence[str], open_session: Open | None = None) -> int:
         say(_("An error inside interpreter itself: {error}", error=f"{type(error).__name__}: {error}"))
         say(_("Sessions are kept. With --verbose it says where it happened."))
         return 1
+
+
+def _fill_closed_streams() -> None:
+    """Put the null device where a standard stream is closed: else the log or a socket would take its number, and
+    what is printed would land in it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _early_language(words: Sequence[str]) -> None:

@@ -66,7 +66,8 @@ class Repl:
     async def _converse(self, session: Conversation, desk: Desk) -> tuple[Change | None, int]:
         """Until the person leaves or changes to another session."""
         talk = Talk(session, self._settings, self._view, self._tally)
-        keep, leaving = False, True
+        keep: bool | None = None  # the session knows by how its last turn ended
+        leaving = True
         try:
             if session.pending:
                 say(_("Code is waiting for your answer:"))
@@ -74,8 +75,8 @@ class Repl:
             while (line := await self._line(desk)) is not None:
                 change = await self._do(talk, desk, line)
                 if change is not None:
-                    keep = bool(change.resume)
-                    leaving = not keep
+                    keep = True if change.resume else None
+                    leaving = not change.resume
                     return (change, 0) if change.resume else (None, 0)
             return None, 0
         except (Leave, asyncio.CancelledError):

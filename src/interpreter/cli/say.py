@@ -10,8 +10,13 @@ from ..text.i18n import _
 
 def say(text: str) -> None:
     """A line on standard error. A closed stream is no reason to fail."""
+    say_piece(text + "\n")
+
+
+def say_piece(text: str) -> None:
+    """Text on standard error as it is, without an end of line."""
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
     except (OSError, ValueError):
         pass

@@ -23,7 +23,7 @@ from ...types.events import (
 )
 from ...types.languages import title
 from ..contract import Question
-from ..say import say
+from ..say import say, say_piece
 from . import words
 from .aside import aside
 
@@ -142,11 +142,7 @@ class Plain:
             self._line(words.turn_line(event))
 
     def _piece(self, text: str) -> None:
-        try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass
+        say_piece(text)
         if text:
             self._open_line = not text.endswith("\n")
 

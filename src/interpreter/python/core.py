@@ -23,7 +23,7 @@ from .sections import TOP, Chosen, Section
 
 if TYPE_CHECKING:
     from ..aio.background import Background
-    from ..llm.client import ModelClient
+    from ..app import ModelClient
     from ..session.service import Session
 
 T = TypeVar("T")

@@ -258,8 +258,8 @@ def test_every_python_on_this_machine_is_read_right(
 ) -> None:
     """Not only the one that the tests run on: other versions, as a person's `.venv` has them."""
     root = Path(real_environ.get("PYENV_ROOT", Path(real_environ.get("HOME", "/nowhere"), ".pyenv")), "versions")
-    found = [*root.glob("3.[89].*/bin/python3"), *root.glob("3.1?.*/bin/python3")]
-    versions = [python for python in found if os.access(python, os.X_OK)]
+    patterns = ("3.[89].*/bin/python3", "3.1?.*/bin/python3") if os.access(root, os.R_OK) else ()
+    versions = [path for pattern in patterns for path in root.glob(pattern) if os.access(path, os.X_OK)]
     if not versions:
         pytest.skip("no further Python versions here")
     for python in versions:

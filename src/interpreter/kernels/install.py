@@ -247,7 +247,7 @@ class _Reading:
         return "\n".join(self._lines if told else [*self._lines, *self._last])[-8000:]
 
     def why(self) -> Reason:
-        text = self.text()
+        text = "\n".join([*self._lines, *self._last])
         for reason, pattern in _REASONS:
             if re.search(pattern, text):
                 return reason

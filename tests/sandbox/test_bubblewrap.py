@@ -135,3 +135,28 @@ def test_what_is_never_granted(tmp_path: Path, path: str) -> None:
 def test_a_grant_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no"):
         walls(tmp_path).grant(str(tmp_path / "no"))
+
+
+def test_a_granted_file_of_the_home_is_found_through_the_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "me" / "big disk").mkdir(parents=True)
+    (tmp_path / "me" / "Downloads").symlink_to("big disk")
+    (tmp_path / "me" / "Downloads" / "x.csv").write_text("a,b\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    inside = walls(tmp_path)
+    named = inside.grant("~/Downloads/x.csv")
+    assert named == str(tmp_path / "me" / "Downloads" / "x.csv")
+    script = f'cat ~/Downloads/x.csv "{named}" "{tmp_path}/me/big disk/x.csv"'
+    assert shell(inside.launch(["/bin/sh", "-c", script])) == "a,b\n" * 3
+    assert inside.grant("~/Downloads/x.csv") == named, "a second time changes nothing"
+
+
+def test_the_name_below_the_tilde_follows_no_planted_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "me" / "Downloads").mkdir(parents=True)
+    (tmp_path / "me" / "Downloads" / "x.csv").write_text("a,b\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    inside = walls(tmp_path)
+    target = tmp_path / "target"
+    target.mkdir()
+    shell(inside.launch(["/bin/sh", "-c", f'ln -s "{target}" ~/Downloads']))
+    inside.grant("~/Downloads/x.csv")
+    assert os.listdir(target) == []

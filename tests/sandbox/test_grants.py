@@ -94,14 +94,24 @@ def test_a_file_appears_under_its_own_name(tmp_path: Path, network: Literal["clo
     assert Path(path).read_text() == "a,b\n"
 
 
-def test_a_folder_and_a_name_in_the_private_home(tmp_path: Path) -> None:
+def test_a_folder_appears_with_all_in_it(tmp_path: Path) -> None:
     folder = str(tmp_path / "Downloads")
     with living(tmp_path) as inside:
-        link = inside.ask("echo $HOME").strip() + "/Downloads"
-        grant(inside.pid, folder, folder, link=link)
-        assert inside.ask("cat ~/Downloads/x.csv ~/Downloads/y.csv") == "a,b\nc,d\n"
-        assert "Read-only" in inside.ask("touch ~/Downloads/new")
-    assert sorted(os.listdir(folder)) == ["x.csv", "y.csv"]
+        grant(inside.pid, folder, folder)
+        assert inside.ask(f"cat {folder}/x.csv {folder}/y.csv") == "a,b\nc,d\n"
+        assert "Read-only" in inside.ask(f"touch {folder}/new")
+        (tmp_path / "Downloads" / "later").write_text("later\n")
+        assert inside.ask(f"cat {folder}/later") == "later\n"
+    assert sorted(os.listdir(folder)) == ["later", "x.csv", "y.csv"]
+
+
+def test_under_the_name_that_the_person_uses(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "f").write_text("here\n")
+    (tmp_path / "named").symlink_to(tmp_path / "real")
+    with living(tmp_path) as inside:
+        grant(inside.pid, str(tmp_path / "real" / "f"), str(tmp_path / "named" / "f"))
+        assert inside.ask(f"cat {tmp_path}/named/f") == "here\n"
 
 
 def test_a_grant_to_write(tmp_path: Path) -> None:

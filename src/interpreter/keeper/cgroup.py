@@ -147,7 +147,9 @@ def create_v2(name: str, wanted: dict[str, int], mounts: dict[str, str], own: di
     place = own[""].strip("/")
     while True:
         folder = f"{root}/{place}".rstrip("/")
-        if os.access(folder, os.W_OK) and offers(folder, wanted, is_root=not place):
+        # To move a process, the group above both its old and its new one has to be ours as well.
+        ours = os.access(folder, os.W_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)
+        if ours and offers(folder, wanted, is_root=not place):
             made = f"{folder}/{PREFIX}{name}"
             files = {"memory": "memory.max", "pids": "pids.max"}
             limits = {f"{made}/{files[controller]}": value for controller, value in wanted.items()}

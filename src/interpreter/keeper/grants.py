@@ -7,7 +7,6 @@ read-only, goes into the sandbox's namespaces and attaches it. Standard library 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -27,7 +26,7 @@ NS_GET_USERNS = 0xB701
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def grant(pid: int, source: str, path: str, access: str = "read", link: str = "") -> None:
+def grant(pid: int, source: str, path: str, access: str = "read") -> None:
     """Show the host's `source` as `path` to the process `pid` and all others in its sandbox.
 
     Args:
@@ -35,7 +34,6 @@ def grant(pid: int, source: str, path: str, access: str = "read", link: str = ""
         source: a file or folder of the host; no part of its name may be a symbolic link.
         path: absolute; where it appears. Folders on the way are made where they are missing.
         access: "read" or "write".
-        link: a further name inside (below the program's own HOME), made as a symbolic link; empty for none.
 
     Raises:
         OSError: it could not be done; nothing has changed inside.
@@ -46,7 +44,7 @@ def grant(pid: int, source: str, path: str, access: str = "read", link: str = ""
         status = 1
         try:
             os.close(read_end)
-            attach(pid, source, path, writable=access == "write", link=link)
+            attach(pid, source, path, writable=access == "write")
             status = 0
         except BaseException as error:
             code = error.errno if isinstance(error, OSError) and error.errno else 0
@@ -62,7 +60,7 @@ def grant(pid: int, source: str, path: str, access: str = "read", link: str = ""
         raise OSError(int(code) if code.isdigit() else 0, text or "the helper of a grant died")
 
 
-def attach(pid: int, source: str, path: str, *, writable: bool, link: str) -> None:
+def attach(pid: int, source: str, path: str, *, writable: bool) -> None:
     """In a process of its own: it ends up inside the sandbox, for good."""
     inside = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC)
@@ -87,10 +85,6 @@ def attach(pid: int, source: str, path: str, *, writable: bool, link: str) -> No
     flags = ctypes.c_uint(MOVE_EMPTY_PATHS)
     moved = libc.syscall(ctypes.c_long(NR_MOVE_MOUNT), ctypes.c_int(tree), empty, ctypes.c_int(place), empty, flags)
     checked(moved, f"showing {path}")
-    if link and link != path:
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(link), exist_ok=True)
-            os.symlink(path, link)
 
 
 def copy_of(source: str, *, writable: bool) -> tuple[int, bool]:

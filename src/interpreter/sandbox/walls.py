@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,13 +81,15 @@ class Walls:
     def grant(self, path: str, access: Literal["read", "write"] = "read") -> str:
         """Open a path of the host to the kernels: those to come, and the living where the backend can.
 
-        The caller has asked the person. Returns the path under which living kernels see it (the same as outside)
-        after the keeper's `grant`, or an empty string where they must be started anew.
+        The caller has asked the person. Returns the name under which living kernels see it after the keeper's `grant`
+        (source: its real path), or an empty string where they must be started anew. A path of the person's home is
+        also found through `~`, which inside is another folder.
 
         Raises:
             UsageError: there is no such path, or it holds what is never opened.
         """
-        real = os.path.realpath(os.path.expanduser(path))
+        named = os.path.abspath(os.path.expanduser(path))
+        real = os.path.realpath(named)
         if not os.path.exists(real):
             raise UsageError(_("There is no {path}.", path=path), _("Nothing was opened."))
         closed = (*self.profile.hidden, *system().hidden)
@@ -95,6 +98,30 @@ class Walls:
         with self._lock:
             kind = "writable" if access == "write" else "readable"
             paths: tuple[str, ...] = getattr(self.profile, kind)
-            if real not in paths:
-                self.profile = msgspec.structs.replace(self.profile, **{kind: (*paths, real)})
-        return real if self.backend.living_grants else ""
+            if named not in paths:
+                self.profile = msgspec.structs.replace(self.profile, **{kind: (*paths, named)})
+        person = os.path.abspath(os.path.expanduser("~"))
+        if within(named, (person,)) and named != person:
+            with contextlib.suppress(OSError):
+                link_below(self.profile.environment.get("HOME", ""), os.path.relpath(named, person), named)
+        return named if self.backend.living_grants else ""
+
+
+def link_below(top: str, name: str, target: str) -> None:
+    """Make the symbolic link `top/name`. Programs inside own that folder: no link of theirs is followed.
+
+    Raises OSError, also when the name is taken.
+    """
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    *folders, last = name.split("/")
+    fd = os.open(top, flags)
+    try:
+        for folder in folders:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700, dir_fd=fd)
+            below = os.open(folder, flags, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        os.symlink(target, last, dir_fd=fd)
+    finally:
+        os.close(fd)

@@ -1,9 +1,9 @@
 """Make a tiny model of the Qwen3 type, so that a real server can be tested on any machine.
 
-usage: python tools/tiny_model.py FOLDER [--seconds 40]
+usage: python tools/tiny_model.py FOLDER [--seconds 90]
 
 Runs in an environment that has torch and transformers (tools/test_servers.py makes one). The model has two layers and
-a byte-level vocabulary of its own, and is trained for under a minute on dialogues made here: it learns the form
+a byte-level vocabulary of its own, and is trained for a minute on dialogues made here: it learns the form
 of a tool call, of thinking, and of stopping, so that a server's own parsers have something to do. What it says makes no
 sense.
 """
@@ -25,8 +25,10 @@ SEED = 7
 VOCABULARY = 2000
 LENGTH = 8192
 """Tokens of the context that the model is made for."""
-ROW = 320
-"""Tokens of one row in training."""
+ROW = 1280
+"""Tokens of the longest row in training; a real first request has about 700."""
+ENOUGH = 0.12
+"""The loss at which training ends; choosing among the few programs alone costs about 0.04."""
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]
 
@@ -85,12 +87,15 @@ SYSTEMS = ["You get things done by writing code.", "You are careful.", "Answer i
 def dialogue(rng: random.Random) -> tuple[list[dict[str, object]], bool, bool]:
     """(messages, whether tools are offered, whether the last answer thinks first); the last message is the answer."""
     word, number = rng.choice(WORDS), rng.randint(0, 99)
-    code = rng.choice([f"print({number})", f"{word} = {number}\nprint({word})", f'print("{word}")', f"ls {word}"])
-    language = "shell" if code.startswith("ls") else "python"
+    # What it says does not depend on what it is asked: so small a model learns forms, and copies badly.
+    language, code = rng.choice([("python", "print(1)"), ("python", "print(2)"), ("shell", "ls")])
     tools, thinks = rng.random() < 0.75, rng.random() < 0.3
     messages: list[dict[str, object]] = [
         {"role": "system", "content": rng.choice(SYSTEMS)},
-        {"role": "user", "content": rng.choice([f"Run {code}", f"Show {word} {number}.", f"请运行 {code}"])},
+        {
+            "role": "user",
+            "content": rng.choice([f"Run {word}({number})", f"Show {word} {number}.", f"请计算{word} {number}"]),
+        },
     ]
     arguments = json.dumps({"language": language, "code": code}, ensure_ascii=False)
     call: dict[str, object] = {"role": "assistant", "content": ""}
@@ -100,13 +105,17 @@ def dialogue(rng: random.Random) -> tuple[list[dict[str, object]], bool, bool]:
         call["content"] = f"```{language}\n{code}\n```"
     if rng.random() < 0.5:
         return [*messages, call], tools, thinks
-    result: dict[str, object] = {"role": "tool" if tools else "user", "content": str(number)}
-    return [*messages, call, result, {"role": "assistant", "content": f"Done: {word} {number}."}], tools, thinks
+    result: dict[str, object] = {"role": "tool" if tools else "user", "content": f"{word} {number}"}
+    return [*messages, call, result, {"role": "assistant", "content": "Done."}], tools, thinks
+
+
+def sources() -> list[Path]:
+    """Texts to learn from that every machine has."""
+    return sorted(Path(os.__file__).parent.glob("*.py"))[:120]
 
 
 def make_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:
-    sources = sorted(Path(os.__file__).parent.glob("*.py"))[:120]
-    texts = [p.read_text(encoding="utf-8", errors="replace") for p in sources]
+    texts = [p.read_text(encoding="utf-8", errors="replace") for p in sources()]
     texts += ["\n".join(str(m["content"]) for m in dialogue(rng)[0]) for _ in range(2000)]
     bare = Tokenizer(models.BPE())
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -142,9 +151,11 @@ def make_model(size: int, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalL
     return Qwen3ForCausalLM(config)
 
 
-def row(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> tuple[list[int], list[int]]:
-    """Tokens, and the labels: only the last answer is learnt."""
+def row(tokenizer: PreTrainedTokenizerFast, rng: random.Random, filler: str) -> tuple[list[int], list[int]]:
+    """Tokens, and the labels: only the last answer is learnt. `filler` makes prompts as long as real ones."""
     messages, tools, thinks = dialogue(rng)
+    at = rng.randrange(len(filler) - len(filler) // 2)
+    messages[0]["content"] = f"{messages[0]['content']}\n{filler[at : at + rng.randrange(len(filler) // 2)]}"
     offered = [TOOL] if tools else None
     before = tokenizer.apply_chat_template(
         messages[:-1], tools=offered, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
@@ -155,21 +166,22 @@ def row(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> tuple[list[in
     if isinstance(calls, list):
         function = calls[0]["function"]
         answer += f'<tool_call>\n{{"name": "execute", "arguments": {function["arguments"]}}}\n</tool_call>'
-    thought = f"The person wants {rng.choice(WORDS)}.\n</think>\n\n" if thinks else ""
+    thought = "The person wants something.\n</think>\n\n" if thinks else ""
     head = tokenizer(before, add_special_tokens=False)["input_ids"]
     tail = tokenizer(f"{thought}{answer}<|im_end|>", add_special_tokens=False)["input_ids"]
     return (head + tail)[-ROW:], ([-100] * len(head) + tail)[-ROW:]
 
 
 def train(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: random.Random, seconds: float) -> float:
-    """Returns the last loss."""
+    """Until it has learnt enough or time is over. Returns the loss, smoothed."""
+    filler = "\n".join(p.read_text(encoding="utf-8", errors="replace") for p in sources()[:20])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
-    started, loss = time.monotonic(), float("nan")
+    started, loss, steps = time.monotonic(), 2.0, 0
     model.train()
-    while (passed := (time.monotonic() - started) / max(seconds, 1e-9)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * max(0.05, 1 - passed)
-        rows = [row(tokenizer, rng) for _ in range(12)]
+    while loss > ENOUGH and time.monotonic() - started < seconds:
+        size = 4800 if steps % 8 == 7 else 200
+        at = rng.randrange(len(filler) - size)
+        rows = [row(tokenizer, rng, filler[at : at + size]) for _ in range(16 if size == 200 else 3)]
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.tensor([r[0] + [tokenizer.pad_token_id] * (longest - len(r[0])) for r in rows])
         labels = torch.tensor([r[1] + [-100] * (longest - len(r[1])) for r in rows])
@@ -179,7 +191,8 @@ def train(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: rand
         output.loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        loss = float(output.loss.detach())
+        steps += 1
+        loss = 0.9 * loss + 0.1 * float(output.loss.detach())
     return loss
 
 
@@ -201,7 +214,7 @@ def sample(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=40.0, help="of training; 0: a model that babbles")
+    parser.add_argument("--seconds", type=float, default=90.0, help="of training at most; 0: a model that babbles")
     given = parser.parse_args()
     rng = random.Random(SEED)
     torch.manual_seed(SEED)

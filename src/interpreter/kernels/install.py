@@ -249,7 +249,7 @@ class _Reading:
     def why(self) -> Reason:
         text = "\n".join([*self._lines, *self._last])
         for reason, pattern in _REASONS:
-            if re.search(pattern, text):
+            if re.search(pattern, text, re.MULTILINE):
                 return reason
         return "failed"
 
@@ -261,7 +261,7 @@ _REASONS: tuple[tuple[Reason, str], ...] = (
         r"connection broken by|: (proxy )?connection error|Max retries|50\d Server Error|timed out|CERTIFICATE",
     ),
     ("refused", r"40[137] Client Error|HTTP error 40[137]|Tunnel connection failed"),
-    ("conflict", r"ResolutionImpossible|conflicting dependencies"),
+    ("conflict", r"conflicting dependencies|^ERROR: ResolutionImpossible"),
     ("unknown", r"from versions: none\)"),
     ("version", r"Could not find a version that satisfies"),
     ("denied", r"Permission denied|Read-only file system|EnvironmentError|externally-managed"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 __all__ = ["Interpreter", "__version__", "interpreter"]
 
+TYPE_CHECKING = False  # the real one costs the import of `typing`, which is half the time of this one
 if TYPE_CHECKING:
     from .python import Interpreter
 
     interpreter: Interpreter
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in ("interpreter", "Interpreter"):
         from . import python
 

@@ -1,0 +1,333 @@
+"""The ceilings of the design, measured: `make bench`, or `python -m benchmarks [NAME ...]`.
+
+Every figure stands beside its bare counterpart, taken in turn with it in the same run; medians are shown.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .server import Bare
+
+COMMAND = [sys.executable, "-m", "interpreter"]
+BARE = [sys.executable, "-c", "pass"]
+RUNS = int(os.environ.get("BENCH_RUNS", "9"))
+
+
+class Row(NamedTuple):
+    what: str
+    ours: str
+    bare: str
+    ratio: str
+    ceiling: str
+    holds: bool
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")}
+    return kept | {"INTERPRETER_HOME": str(home / "i"), "HOME": str(home), "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
+
+
+def timed(words: list[str], home: Path, cwd: Path | None = None) -> float:
+    started = time.perf_counter()
+    done = subprocess.run(words, env=environment(home), cwd=cwd or home, stdin=subprocess.DEVNULL, capture_output=True)
+    took = time.perf_counter() - started
+    if done.returncode != 0:
+        raise SystemExit(f"{words} ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+    return took
+
+
+def in_turn(ours: Callable[[], float], bare: Callable[[], float]) -> tuple[float, float]:
+    """Medians of both, run alternately after one warm-up of each."""
+    ours(), bare()
+    pairs = [(ours(), bare()) for _ in range(RUNS)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def start(home: Path) -> list[Row]:
+    rows: list[Row] = []
+    probes = [
+        ("interpreter --version", [*COMMAND, "--version"], 3.0),
+        ("interpreter --help", [*COMMAND, "--help"], 3.0),
+        ("import interpreter", [sys.executable, "-c", "import interpreter"], 1.5),
+    ]
+    for what, words, ceiling in probes:
+        a, b = in_turn(lambda w=words: timed(w, home), lambda: timed(BARE, home))
+        rows.append(ratio_row(what, a, b, ceiling))
+    return rows
+
+
+def ratio_row(what: str, a: float, b: float, ceiling: float) -> Row:
+    shown = f"{a * 1e3:.0f} ms", f"python {b * 1e3:.0f} ms"
+    return Row(what, *shown, f"{a / b:.1f} x", f"{ceiling:g} x", a / b <= ceiling)
+
+
+def tree_memory(pid: int) -> int:
+    """Proportional set size of a process and all below it, in bytes."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    total, todo = 0, [pid]
+    while todo:
+        one = todo.pop()
+        todo += children.get(one, [])
+        try:
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+            total += next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
+        except (OSError, StopIteration):
+            continue
+    return total
+
+
+def one_shot(home: Path) -> list[Row]:
+    work = home / "work"
+    work.mkdir()
+
+    def ours() -> float:
+        server = Bare([{"code": "print(6 * 7)"}, "It is 42."])
+        took = timed([*COMMAND, "-y", "--api_base", server.url, "--model", "bare", "compute"], home, work)
+        server.close()
+        return took
+
+    a, b = in_turn(ours, lambda: timed(BARE, home))
+    row = Row(
+        "one-shot, sandboxed, logged", f"{a:.3f} s", f"python {b * 1e3:.0f} ms", f"{a / b:.0f} x", "0.25 s", a <= 0.25
+    )
+    return [row, memory(home, work)]
+
+
+def memory(home: Path, work: Path) -> Row:
+    server = Bare([{"code": "import time; time.sleep(1)"}, "done"])
+    words = [*COMMAND, "-y", "--api_base", server.url, "--model", "bare", "wait"]
+    process = subprocess.Popen(words, env=environment(home), cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    most, keeper = 0, 0
+    while process.poll() is None:
+        keeper = keeper or next(iter(keepers(home)), 0)
+        most = max(most, tree_memory(process.pid) + (tree_memory(keeper) if keeper else 0))
+        time.sleep(0.02)
+    server.close()
+    bare = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    time.sleep(0.2)
+    alone = tree_memory(bare.pid)
+    bare.communicate(b"\n")
+    shown = f"{most / 1e6:.0f} MB", f"python {alone / 1e6:.0f} MB"
+    return Row("memory of the whole process tree", *shown, f"{most / alone:.1f} x", "80 MB", most <= 80e6)
+
+
+def keepers(home: Path) -> list[int]:
+    """Keepers of this home that are no child of ours (they detach)."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().decode("utf-8", "replace") if entry.name.isdigit() else ""
+        except OSError:
+            continue
+        if "keeper" in line and str(home) in line:
+            found.append(int(entry.name))
+    return found
+
+
+def turns(home: Path) -> list[Row]:
+    count = 205
+    server = Bare([*({"code": f"n = {i}"} for i in range(count)), "done"])
+    work = home / "turns"
+    work.mkdir()
+    timed([*COMMAND, "-y", "--max_steps", "400", "--api_base", server.url, "--model", "bare", "count"], home, work)
+    gaps = [(a - b) * 1e3 for a, b in zip(server.asked[1:], server.answered, strict=False)]
+    new = [len(a) - shared(a, b) for a, b in zip(server.bodies[1:], server.bodies, strict=False)]
+    server.close()
+    pipe = round_trip()
+    rows: list[Row] = []
+    for what, part in (("between turns, 2 to 12", gaps[1:11]), ("between turns, 190 to 200", gaps[189:200])):
+        middle, worst = statistics.median(part), statistics.quantiles(part, n=20)[18]
+        holds = middle <= 5 and worst <= 15
+        rows.append(
+            Row(f"{what}: median, 95th", f"{middle:.1f}, {worst:.1f} ms", f"python cell over a pipe {pipe:.2f} ms",
+                f"{middle / pipe:.0f} x", "5, 15 ms", holds)
+        )  # fmt: skip
+    messages = 2 * statistics.median(len(json.dumps(m)) for m in json.loads(server.bodies[-1])["messages"][-2:])
+    worst_new = max(new)
+    rows.append(
+        Row("bytes of a request not in the one before", f"{worst_new} at most", f"its two new messages {messages:.0f}",
+            f"{worst_new / messages:.1f} x", "the new messages", worst_new <= 2 * messages)
+    )  # fmt: skip
+    return rows
+
+
+def shared(a: bytes, b: bytes) -> int:
+    """Bytes that two requests share at their beginning and at their end (what follows the messages)."""
+    head = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    tail = next((n for n, (x, y) in enumerate(zip(reversed(a), reversed(b), strict=False)) if x != y), 0)
+    return head + min(tail, len(b) - head)
+
+
+def round_trip() -> float:
+    """A cell in a bare Python over pipes, in ms."""
+    code = "import sys\nfor line in sys.stdin:\n    exec(line); print(flush=True)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    took: list[float] = []
+    for n in range(200):
+        started = time.perf_counter()
+        process.stdin.write(b"n = %d\n" % n)
+        process.stdin.flush()
+        process.stdout.readline()
+        took.append((time.perf_counter() - started) * 1e3)
+    process.communicate()
+    return statistics.median(took)
+
+
+def output(home: Path) -> list[Row]:
+    size = 50_000_000
+    code = f"import sys\nline = 'x' * 99 + chr(10)\nfor _ in range({size // 100}): sys.stdout.write(line)"
+    work = home / "output"
+    work.mkdir()
+
+    def run(cell: str) -> tuple[float, int, Bare]:
+        server = Bare([{"code": cell}, "done"])
+        words = [*COMMAND, "-y", "--output", "json", "--api_base", server.url, "--model", "bare", "print"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        timed(words, home, work)
+        server.close()
+        return (
+            server.asked[1] - server.answered[0],
+            max(0, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before),
+            server,
+        )
+
+    run("pass")
+    took, more, server = run(code)
+    reached = len(json.loads(server.bodies[1])["messages"][-1]["content"])
+    kept = sum(f.stat().st_size for f in (home / "i").rglob("*") if f.is_file() and f.stat().st_size >= size)
+    bare_started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+    bare = time.perf_counter() - bare_started
+    return [
+        Row("a cell that prints 50 MB", f"{took:.2f} s", f"python to /dev/null {bare:.2f} s", f"{took / bare:.1f} x", "1 s", took <= 1),
+        Row("  memory added by it", f"{more / 1024:.0f} MB", "", "", "30 MB", more < 30 * 1024),
+        Row("  reach the model", f"{reached / 1e3:.1f} kB", "", "", "10 kB", reached <= 10_000),
+        Row("  on disk", f"{kept / 1e6:.0f} MB", "", "", "all 50 MB", kept >= size),
+    ]  # fmt: skip
+
+
+STREAM = """
+import asyncio, resource, sys
+from interpreter.llm.http import HttpModel
+from interpreter.llm.options import ModelOptions
+from interpreter.types.messages import Message, ModelRequest, TextPart
+
+async def main():
+    model = HttpModel(ModelOptions(api_base=sys.argv[1], model="bare"))
+    request = ModelRequest(messages=(Message(role="user", parts=(TextPart(text="x"),)),))
+    async for _ in model.stream(request): pass
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    n = 0
+    async for _ in model.stream(request): n += 1
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert n >= 1000, n
+    print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    await model.close()
+
+asyncio.run(main())
+"""
+
+
+def stream(home: Path) -> list[Row]:
+    server = Bare([""], tokens=1000)
+
+    def ours() -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", STREAM, server.url], env=environment(home), capture_output=True, check=True
+        )
+        return float(done.stdout)
+
+    def bare() -> float:
+        read_stream(server)
+        before = time.thread_time()
+        read_stream(server)
+        return time.thread_time() - before
+
+    a, b = in_turn(ours, bare)
+    server.close()
+    return [Row("1,000 streamed tokens, CPU", f"{a * 1e3:.1f} ms", f"standard library {b * 1e3:.1f} ms", f"{a / b:.1f} x",
+                "12 ms", a <= 0.012)]  # fmt: skip
+
+
+def read_stream(server: Bare) -> None:
+    host = server.url.removeprefix("http://").removesuffix("/v1")
+    connection = http.client.HTTPConnection(host)
+    connection.request("POST", "/v1/chat/completions", b"{}", {"content-type": "application/json"})
+    answer = connection.getresponse()
+    for line in answer:
+        if line.startswith(b"data: {"):
+            json.loads(line[6:])
+    connection.close()
+
+
+def resume(home: Path) -> list[Row]:
+    work = home / "resume"
+    work.mkdir()
+    server = Bare([*({"code": f"n = {i}"} for i in range(166)), "done"])
+    timed([*COMMAND, "-y", "--max_steps", "400", "--api_base", server.url, "--model", "bare", "count"], home, work)
+    server.close()
+
+    def ours() -> float:
+        last = Bare(["still here"])
+        begun = time.perf_counter()
+        timed([*COMMAND, "-y", "--resume", "last", "--api_base", last.url, "--model", "bare", "go on"], home, work)
+        took = last.asked[0] - begun
+        last.close()
+        return took
+
+    a, b = in_turn(ours, lambda: timed(BARE, home))
+    return [
+        Row(
+            "resume of 1,000 events, to the request",
+            f"{a:.2f} s",
+            f"python {b * 1e3:.0f} ms",
+            f"{a / b:.0f} x",
+            "0.3 s",
+            a <= 0.3,
+        )
+    ]
+
+
+PARTS: dict[str, Callable[[Path], list[Row]]] = {
+    "start": start, "one_shot": one_shot, "turns": turns, "output": output, "stream": stream, "resume": resume,
+}  # fmt: skip
+
+
+def main(names: list[str]) -> int:
+    rows: list[Row] = []
+    for name in names or list(PARTS):
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            rows += PARTS[name](Path(folder))
+    widths = [max(len(str(row[n])) for row in rows) for n in range(5)]
+    for row in rows:
+        cells = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=False))
+        print(f"{cells}  {'holds' if row.holds else 'MISSED'}")
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    threading.excepthook = lambda _args: None  # a client that hangs up ends its handler's thread
+    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.errors import KernelError
+from interpreter.errors import KernelError, UsageError
 from interpreter.kernels.environments import PythonEnvironment, base_python, find_environment, made_prefix
 
 ASK = "import sys; print(sys.prefix); print(sys.base_prefix); print('%d.%d' % sys.version_info[:2])"
@@ -126,6 +126,37 @@ def test_conda_is_found_but_its_base_gives_way_to_the_project(workspace: Path, h
     project = make_venv(workspace / ".venv")
     assert find_environment(workspace, home, unasked).prefix == str(project)
     assert find_environment(workspace, home, named).prefix == str(prefix)
+
+
+def test_the_python_that_the_person_named_comes_first(workspace: Path, home: Path, tmp_path: Path) -> None:
+    make_venv(workspace / ".venv")
+    active, named = make_venv(tmp_path / "active"), make_venv(tmp_path / "named")
+    environ = {"VIRTUAL_ENV": str(active), "PATH": f"{named}/bin"}
+    for way in (f"{named}/bin/python", str(named), "python3"):
+        found = find_environment(workspace, home, environ, base=way)
+        assert found.prefix == str(named)
+        assert run(found)[0] == str(named)
+    found = find_environment(workspace, home, environ, base=base_python())
+    assert found.kind == "made"
+    assert run(found)[0] == found.prefix
+
+
+@pytest.mark.parametrize("name", ["/nowhere/python3", "no-such-python", "/bin/sh", ""])
+def test_a_named_python_that_cannot_be_used(workspace: Path, home: Path, name: str, tmp_path: Path) -> None:
+    if not name:
+        name = str(tmp_path / "tool" / "python3")
+        Path(name).parent.mkdir()
+        Path(name).touch(mode=0o755)
+    with pytest.raises(UsageError, match="cannot run your code") as raised:
+        find_environment(workspace, home, {}, base=name)
+    assert "--python" in raised.value.hint
+
+
+def test_the_tools_own_python_cannot_be_named(workspace: Path, home: Path) -> None:
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("the tests do not run in an environment")
+    with pytest.raises(UsageError, match="own"):
+        find_environment(workspace, home, {}, base=sys.executable)
 
 
 def test_a_broken_environment_is_passed_over_with_a_word(workspace: Path, home: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from interpreter.errors import KernelError
+from interpreter.errors import KernelError, UsageError
 from interpreter.text.i18n import _
 from interpreter.types.base import Value
 
@@ -38,7 +38,7 @@ class PythonEnvironment(Value):
     site: str
     """Where packages are installed."""
     kind: Literal["active", "project", "made"]
-    """active: the person activated it. project: the workspace's `.venv` or `venv`. made: this tool made it."""
+    """active: the person activated or named it. project: the workspace's `.venv` or `venv`. made: this tool made it."""
     readable: tuple[str, ...] = ()
     """What a sandbox must make readable so that it starts; the system's own folders are left out."""
     writable_by_installer: tuple[str, ...] = ()
@@ -51,11 +51,14 @@ class PythonEnvironment(Value):
 def find_environment(workspace: Path, home: Path, environ: Mapping[str, str], *, base: str = "") -> PythonEnvironment:
     """The environment for a workspace; makes one in `home` (the tool's) where there is none.
 
-    `base` is the interpreter that a made one stands on; empty: the one below this tool's own. Never the environment
-    of this tool itself. An environment of the project goes before conda's `base`, which is often active unasked.
-    Raises KernelError when an environment cannot be made.
+    `base` is the Python that the person named: a path, a command, or an environment's folder. It goes before all
+    others, as it is where it belongs to an environment, else with an environment made on it. Never the environment of
+    this tool itself. An environment of the project goes before conda's `base`, which is often active unasked.
+    Raises UsageError for a named one that cannot be used, KernelError when an environment cannot be made.
     """
     workspace = Path(os.path.realpath(workspace))
+    if base:
+        return _named(base, workspace, home, environ)
     active, project = _active(environ, workspace), _project(workspace)
     if active and project and environ.get("CONDA_DEFAULT_ENV") == "base" and active == environ.get("CONDA_PREFIX"):
         active = ""
@@ -69,7 +72,29 @@ def find_environment(workspace: Path, home: Path, environ: Mapping[str, str], *,
         note = note or _(
             "{path} is not a usable Python environment (its Python is missing); another one is used.", path=prefix
         )
-    return _made(workspace, home, environ, base or base_python(), note)
+    return _made(workspace, home, environ, base_python(), note)
+
+
+def _named(name: str, workspace: Path, home: Path, environ: Mapping[str, str]) -> PythonEnvironment:
+    path = Path(os.path.normpath(Path.cwd() / Path(name).expanduser()))
+    if "/" not in name:
+        folders = [Path(folder) for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder]
+        path = next((folder / name for folder in folders if os.access(folder / name, os.X_OK)), path)
+    if path.is_dir():
+        path = path / "bin" / "python"
+    prefix = path.parent.parent
+    own = os.path.realpath(prefix) == os.path.realpath(sys.prefix) != os.path.realpath(sys.base_prefix)
+    if os.access(path, os.X_OK) and path.name.startswith(("python", "pypy")) and not own:
+        if (prefix / "pyvenv.cfg").is_file() or (prefix / "conda-meta").is_dir():
+            if found := _existing(str(prefix), "active", environ):
+                return found
+        elif _library(prefix, str(path)):
+            return _made(workspace, home, environ, str(Path(os.path.realpath(path.parent), path.name)), "")
+    reason = _("it is this program's own") if own else _("it does not belong to a Python installation or environment")
+    raise UsageError(
+        _("{path} cannot run your code: {reason}.", path=str(path), reason=reason),
+        _("Nothing was run. Name a Python, or the folder of an environment, with --python."),
+    )
 
 
 def base_python() -> str:

@@ -183,7 +183,7 @@ def test_unknown_sessions(store: Store) -> None:
 
 
 def test_delete_takes_everything_and_only_that(store: Store) -> None:
-    one, two = store.create("s_1", "/project"), store.create("s_2", "/project")
+    two, one = store.create("s_2", "/project"), store.create("s_1", "/project")
     for log in (one, two):
         log.append_now(started(log.id))
         log.put_bytes(b"kept", ".txt")

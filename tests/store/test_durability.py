@@ -49,8 +49,8 @@ while True:
 
 
 @contextmanager
-def worker(home: Path, level: str = "full") -> Generator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", WORKER, str(home), level], stdout=subprocess.PIPE)
+def worker(home: Path, level: str = "full", script: str = WORKER) -> Generator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", script, str(home), level], stdout=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -153,6 +153,39 @@ def test_a_loss_of_power_takes_nothing_that_was_acknowledged(disk: Path, tmp_pat
     told, found = after_power_cut(disk, tmp_path, "full")
     assert told >= 150
     assert found >= told
+
+
+QUIET = """
+import asyncio, os, sys
+from interpreter.store import Store
+from interpreter.types.events import NoteAdded
+async def main():
+    store = Store.open(sys.argv[1])
+    log = store.create("s_1", "/project")
+    for number in range(1, 200):
+        await log.append(NoteAdded(text=f"note {number}"))
+        if number == 150:
+            while store.unsynced:
+                await asyncio.sleep(0.01)
+            os.write(1, b"150\\n")
+            await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_events_that_need_not_be_durable_survive_a_loss_of_power_after_a_moment(disk: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.img"
+    with mounted("-o", "loop,commit=300", str(disk), at=tmp_path / "before") as place:
+        home = place / "home"
+        Store.open(home).close()
+        os.sync()
+        with worker(home, script=QUIET) as process:
+            assert acknowledged(process, 150) == 150
+            shutil.copyfile(disk, cut)
+    with mounted("-o", "loop", str(cut), at=tmp_path / "after") as place, Store.open(place / "home") as store:
+        log = store.visit("s_1")
+        assert log.size == 150 and log.verify().whole
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import asyncio
 import os
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 from interpreter.errors import LogDamaged, StoreError
 from interpreter.store import Store, StoreOptions, default_home
 from interpreter.store.migrations import APPLICATION_ID, MIGRATIONS
-from tests.store.samples import note, started
+from tests.store.samples import note, started, turn
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -51,7 +51,7 @@ def test_everything_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path, ma
     found = modes(home)
     assert {"log.db", "log.db-wal", "sessions/s_1/lock"} <= set(found)
     assert len([name for name in found if "/blobs/" in name]) == 2
-    assert {name: oct(mode) for name, mode in found.items() if mode & 0o077} == {}
+    assert {name: oct(mode) for name, mode in found.items() if mode not in (0o600, 0o700)} == {}
 
 
 def test_an_open_log_of_ours_is_closed_to_others(tmp_path: Path) -> None:
@@ -244,3 +244,25 @@ def test_what_programs_made_read_only_is_removed_and_links_are_not_followed(tmp_
     )
     assert (ran.stdout, ran.stderr) == ("False 0\n", "")
     assert (outside / "kept").exists()
+
+
+def everything(home: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+def test_what_is_deleted_or_erased_is_nowhere_any_more_and_its_space_is_given_back(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        for name in ("s_1", "s_2"):
+            log = store.create(name, "/project")
+            log.append_now(*(turn(n, f"secret {name} " * 400) for n in range(100)))
+            log.close()
+        full = (tmp_path / "log.db").stat().st_size + (tmp_path / "log.db-wal").stat().st_size
+        assert b"secret s_1" in everything(tmp_path)
+        store.delete("s_1")
+        assert b"secret s_1" not in everything(tmp_path)
+        assert (tmp_path / "log.db").stat().st_size < 0.6 * full
+        log = store.resume("s_2")
+        asyncio.run(log.erase(range(1, 101)))
+        assert b"secret s_2" not in everything(tmp_path)
+        assert (tmp_path / "log.db").stat().st_size < 0.2 * full
+        assert log.verify().whole

@@ -180,6 +180,15 @@ def test_unknown_sessions(store: Store) -> None:
     for call in (store.resume, store.visit, store.info, store.delete):
         with pytest.raises(SessionUnknown, match="s_none"):
             call("s_none")
+        for odd in ("", "\udcff", "\ud800", "a\x00b", "../s_1", "%"):
+            with pytest.raises(SessionUnknown):
+                call(odd)
+
+
+def test_a_folder_whose_name_is_no_text(store: Store) -> None:
+    store.create("s_1", "/data/\udce9").append_now(started())
+    assert [info.id for info in store.sessions("/data/\udce9")] == ["s_1"]
+    assert store.find("last", Path("/data/\udce9")).workspace == "/data/?"
 
 
 def test_delete_takes_everything_and_only_that(store: Store) -> None:

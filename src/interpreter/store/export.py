@@ -107,7 +107,7 @@ def markdown(events: Iterable[Stored], secrets: tuple[str, ...], read: Read) -> 
 
 def first_line(events: Iterable[Stored]) -> str:
     started = next((s.event for s in events if isinstance(s.event, SessionStarted)), None)
-    return f"Session {started.session}" if started is not None else "Session"
+    return _("Session {id}", id=started.session) if started is not None else _("Session")
 
 
 def markdown_of(entry: Entry, read: Read) -> str:

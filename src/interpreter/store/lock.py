@@ -33,7 +33,15 @@ class SessionLock:
         """Raises SessionBusy, naming the process that holds it."""
         self.path = path
         self._descriptor = open_lock(path)
-        if not self._take():
+        try:
+            taken = self._take()
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreError(
+                _("{path} cannot be locked: {reason}.", path=path, reason=reason_of(error)),
+                _("The file system of that folder does not know locks. Set INTERPRETER_HOME to a folder on another."),
+            ) from error
+        if not taken:
             holder = read_holder(self._descriptor)
             os.close(self._descriptor)
             raise busy(session, holder)
@@ -64,13 +72,15 @@ class SessionLock:
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Who holds the session now; None when nobody does."""
+    """Who holds the session now; None when nobody does, or where that cannot be told."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         return None if try_lock(descriptor) else read_holder(descriptor)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 

@@ -87,7 +87,7 @@ class Store:
             with self._database.transaction(full=False) as connection:
                 cursor = connection.execute(
                     "INSERT INTO sessions (id, workspace, created) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                    (session_id, str(workspace), time.time_ns() // 1000),
+                    (session_id, name_of(workspace), time.time_ns() // 1000),
                 )
                 if cursor.rowcount != 1:
                     raise StoreError(_("There is already a session {id}.", id=session_id))
@@ -95,7 +95,7 @@ class Store:
         except BaseException:
             lock.release()
             raise
-        return self._log(key, session_id, str(workspace), lock)
+        return self._log(key, session_id, name_of(workspace), lock)
 
     def resume(self, session_id: str) -> SessionLog:
         """A session held by this process, at its last event.
@@ -142,6 +142,8 @@ class Store:
         return log
 
     def _row(self, session_id: str) -> tuple[int, str]:
+        if not SESSION_ID.fullmatch(session_id):
+            raise self._unknown(session_id)
         rows = self._database.query("SELECT key, workspace FROM sessions WHERE id = ?", (session_id,))
         if not rows:
             raise self._unknown(session_id)
@@ -154,19 +156,18 @@ class Store:
             "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s CROSS JOIN events e"
             " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
             " WHERE ?1 IS NULL OR s.workspace = ?1 ORDER BY e.time DESC, s.key DESC",
-            (None if workspace is None else str(workspace),),
+            (None if workspace is None else name_of(workspace),),
         )
         return [info_of(row) for row in rows]
 
     def info(self, session_id: str) -> SessionInfo:
         """Raises SessionUnknown."""
+        self._row(session_id)
         rows = self._database.query(
             "SELECT s.id, s.workspace, s.created, max(e.time), max(e.seq) FROM sessions s"
             " LEFT JOIN events e ON e.session = s.key WHERE s.id = ? GROUP BY s.key",
             (session_id,),
         )
-        if not rows:
-            raise self._unknown(session_id)
         return info_of(rows[0])
 
     def find(self, wanted: str, workspace: str | Path | None = None) -> SessionInfo:
@@ -236,7 +237,8 @@ class Store:
 
     def _unknown(self, wanted: str) -> SessionUnknown:
         return SessionUnknown(
-            _("There is no session {id}.", id=wanted), _("`interpreter sessions list` shows those that there are.")
+            _("There is no session {id}.", id=name_of(wanted)),
+            _("`interpreter sessions list` shows those that there are."),
         )
 
     def close(self) -> None:
@@ -256,6 +258,11 @@ class Store:
 
     def __exit__(self, *_raised: object) -> None:
         self.close()
+
+
+def name_of(workspace: str | Path) -> str:
+    """A folder's name as text that can be stored, also where its bytes are no UTF-8."""
+    return str(workspace).encode("utf-8", "replace").decode()
 
 
 def begins(session_id: str, wanted: str) -> bool:

@@ -167,6 +167,7 @@ class StreamCleaner:
 
     Where something that was given is overwritten, a carriage return and the line as it stands now follow (behind
     spaces, where it is shorter); a view begins its line again there. Within one piece only the last state is given.
+    Bytes are read as UTF-8: only `clean_text`, which has them all, can tell another encoding.
     """
 
     def __init__(self) -> None:

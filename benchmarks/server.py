@@ -1,4 +1,4 @@
-"""A bare model's server for the benchmarks: answers from a list, and notes when it was asked and when it had answered."""
+"""A bare model's server for the benchmarks: answers from a list, and notes when it was asked and had answered."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Bare:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 pass
 
             def do_GET(self) -> None:

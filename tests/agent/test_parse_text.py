@@ -147,6 +147,36 @@ def test_a_heredoc_that_writes_markdown() -> None:
     assert programs(read(f"```bash\n{code}\n```")) == [("shell", code)]
 
 
+@pytest.mark.parametrize(
+    "code", ["cat > README.md <<'EOF'\n```\nls\n```\nEOF", 'text = """\n```\nls\n```\n"""'], ids=["shell", "python"]
+)
+def test_a_program_that_holds_bare_fences_is_never_run_in_part(code: str) -> None:
+    reading = read(f"```{'bash' if 'EOF' in code else 'python'}\n{code}\n```")
+    assert reading.actions == ()
+    assert "four backticks" in reading.errors[0].message
+
+
+INSIDE = [
+    *("</parameter>", "</function>", "</tool_call>", "</arg_value>", "<tool_call>", "<parameter=code>", "<arg_key>"),
+    *("</function></tool_call> x", "</parameter></function></tool_call>", "</arg_value></tool_call>", "<function=a>"),
+]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_a_program_that_holds_closing_tags_is_whole_or_not_run(inside: str) -> None:
+    code = f"print('{inside}')\nprint(2)"
+    xml = f"<tool_call><function=execute><parameter=language>python</parameter><parameter=code>\n{code}\n</parameter>"
+    xml += "</function></tool_call>"
+    pairs = "<tool_call>execute<arg_key>language</arg_key><arg_value>python</arg_value><arg_key>code</arg_key>"
+    pairs += f"<arg_value>{code}</arg_value></tool_call>"
+    for text in (xml, xml + "\nDone.", pairs):
+        assert programs(read(text)) in ([], [("python", code)])
+
+
+def test_prose_about_a_tag_is_no_call() -> None:
+    assert read("I write `<tool_call>` to call.").errors == ()
+
+
 def test_a_block_that_is_not_closed_before_the_next_is_refused() -> None:
     reading = read("```python\nprint(1)\n\nThen:\n```bash\nls\n```\n")
     assert reading.actions == ()

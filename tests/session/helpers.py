@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from interpreter.agent.options import AgentOptions
 from interpreter.app import open_session
 from interpreter.config.settings import Settings, WallOptions
-from interpreter.llm.scripted import Reply, ScriptedModel
+from interpreter.llm.options import ModelOptions
+from interpreter.llm.scripted import Reply, Script, ScriptedModel
 from interpreter.session.service import Session
 from interpreter.types.events import Event, TurnFinished
 from interpreter.types.ops import Op, SubmitInput
@@ -18,11 +19,11 @@ from interpreter.types.ops import Op, SubmitInput
 T = TypeVar("T")
 
 
-def settings(*, sandbox: str = "auto", **agent: Any) -> Settings:
+def settings(*, sandbox: str = "auto", llm: ModelOptions | None = None, **agent: Any) -> Settings:
     agent.setdefault("auto_run", True)
     agent.setdefault("can_ask", False)
     walls = WallOptions(backend=sandbox)  # pyright: ignore[reportArgumentType] - the caller's literal
-    return Settings(agent=AgentOptions(**agent), walls=walls)
+    return Settings(agent=AgentOptions(**agent), walls=walls, llm=llm or ModelOptions())
 
 
 class Talk:
@@ -54,7 +55,7 @@ class Talk:
 
 def run(
     story: Callable[[Talk], Coroutine[Any, Any, None]],
-    replies: Sequence[Reply | str],
+    replies: Sequence[Reply | str] | Script,
     workspace: Path,
     *,
     resume: str | None = None,
@@ -63,7 +64,7 @@ def run(
     """Tell a story of one session; returns the session's id."""
 
     async def whole() -> str:
-        model = ScriptedModel(list(replies))
+        model = ScriptedModel(replies if isinstance(replies, Script) else list(replies))
         session = await open_session(settings(**agent), resume=resume, workspace=workspace, client=model)
         try:
             await story(Talk(session, model))

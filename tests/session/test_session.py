@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.agent.compaction import Gauge, budget
 from interpreter.errors import UsageError
-from interpreter.llm.scripted import Reply
+from interpreter.llm.options import ModelOptions
+from interpreter.llm.scripted import Reply, Script, ScriptCall
 from interpreter.store import Store, default_home
 from interpreter.types.events import (
     ActionFinished,
@@ -96,8 +98,6 @@ def test_the_same_code_three_times_is_stopped(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_call_goes_back_word_for_word_and_is_mended(tmp_path: Path) -> None:
-    from interpreter.llm.scripted import ScriptCall
-
     broken = Reply(calls=(ScriptCall(name="execute", arguments='{"language": "python"}'),))
 
     async def story(talk: Talk) -> None:
@@ -263,3 +263,32 @@ def test_every_action_and_every_turn_has_exactly_one_end(tmp_path: Path) -> None
     assert sorted(asked) == sorted(resolved)
     started = [e.turn for e in events if isinstance(e, TurnStarted)]
     assert started == [e.turn for e in events if isinstance(e, TurnFinished)]
+
+
+def test_twelve_steps_with_large_outputs_fit_a_window_of_8192(tmp_path: Path) -> None:
+    steps = [Reply(code=f"print('step {n}')\nfor i in range(3000): print('row', i, 'of', {n})") for n in range(12)]
+
+    async def story(talk: Talk) -> None:
+        end = await talk.turn("the words of the person")
+        assert (end.reason, end.steps) == ("done", 13)
+        for request in talk.model.requests:
+            assert Gauge(260).tokens(request.messages) <= budget(8192, 4096)
+            assert "the words of the person" in request.messages[1].text
+        newest = talk.told()
+        assert "step 11" in newest
+        assert "out12" in newest
+        assert len(newest) <= 3_200
+
+    script = Script(replies=(*steps, "all done"), context_window=8192)
+    run(story, script, tmp_path, llm=ModelOptions(max_tokens=4096))
+
+
+def test_what_was_cut_can_be_read_on(tmp_path: Path) -> None:
+    call = ScriptCall(name="read_output", arguments={"id": "out1", "offset": 20_000})
+
+    async def story(talk: Talk) -> None:
+        await talk.turn("page")
+        assert "row 1500" in talk.told() or "next offset" in talk.told()
+        assert "next offset:" in talk.told()
+
+    run(story, [Reply(code="for i in range(9000): print('row', i)"), Reply(calls=(call,)), "done"], tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..llm.estimate import estimate_tokens
 from ..types.events import Compacted
 from ..types.messages import Message
-from .history import History
+from .history import STUB_SIZE, History
 
 MARGIN = 64
 FALLBACK_WINDOW = 32_768
@@ -56,24 +56,33 @@ def weigh(message: Message) -> int:
 def plan(history: History, over: int) -> Compacted | None:
     """What to shorten so that about `over` tokens become free; None when nothing is left to give way.
 
-    Old outputs first, from the oldest, but never the newest two; then whole old exchanges, never the newest three. What
-    the person said is not touched.
+    Old outputs first, from the oldest, but not the newest two; then whole old exchanges, but not the newest three; then,
+    in a window that is very small, more of both. What the person said is not touched.
     """
+    for keep_outputs, keep_exchanges in ((2, 3), (1, 1)):
+        if actions := _outputs(history, over, keep_outputs):
+            return Compacted(actions=actions)
+        if dropped := _exchanges(history, over, keep_exchanges):
+            return Compacted(dropped=dropped)
+    return None
+
+
+def _outputs(history: History, over: int, keep: int) -> tuple[str, ...]:
     freed = 0
     actions: list[str] = []
-    for result in history.results()[:-2]:
-        if len(result.text) > 240:
+    for result in history.results()[:-keep]:
+        if freed < over and len(result.text) > STUB_SIZE:
             actions.append(result.action)
             freed += estimate_tokens(result.text) - 80
-        if freed >= over:
-            return Compacted(actions=tuple(actions))
-    if actions:
-        return Compacted(actions=tuple(actions))
+    return tuple(actions)
+
+
+def _exchanges(history: History, over: int, keep: int) -> tuple[str, ...]:
+    freed = 0
     dropped: list[str] = []
-    closed = [s for s in history.segments if s.answer is not None and s.actions and not s.dropped][:-3]
-    for segment in closed:
-        dropped.append(segment.actions[0].id)
-        freed += sum(estimate_tokens(a.code) for a in segment.actions)
-        if freed >= over:
-            break
-    return Compacted(dropped=tuple(dropped)) if dropped else None
+    closed = [s for s in history.segments if s.answer is not None and s.actions and not s.dropped]
+    for segment in closed[:-keep]:
+        if freed < over:
+            dropped.append(segment.actions[0].id)
+            freed += sum(estimate_tokens(a.code) for a in segment.actions)
+    return tuple(dropped)

@@ -27,6 +27,8 @@ from ..types.events import (
 )
 from ..types.messages import ImagePart, Message, Part, TextPart, ToolCall
 
+STUB_SIZE = 240
+"""Characters below which a result is short enough to stay."""
 NOT_RUN = "Not run: the turn ended before it."
 
 
@@ -248,7 +250,7 @@ def first_line(code: str, most: int = 70) -> str:
 
 def stub(text: str) -> str:
     """Head, tail and id of an older result; the id stands in the text's own last lines or its cut mark."""
-    if len(text) <= 240:
+    if len(text) <= STUB_SIZE:
         return text
     mark = next((line for line in text.splitlines() if "full output: out" in line), "")
     cut = f"\n{mark}\n" if mark else "\n[... cut ...]\n"

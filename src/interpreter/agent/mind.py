@@ -11,7 +11,7 @@ from ..types.actions import Action
 from ..types.messages import Answer, ModelRequest, Piece, ServerFacts, ToolSpec, Usage
 from .compaction import Gauge, budget, plan
 from .history import History
-from .observe import cap_for
+from .observe import Cap, cap_for
 from .parse import read_answer
 from .ports import Emitter
 
@@ -52,8 +52,8 @@ class Mind:
         """First contact; does nothing when it was made before. Raises ModelError."""
         return self._client.facts or await self._client.connect()
 
-    def cap(self) -> int:
-        """Characters that one observation may have."""
+    def cap(self) -> Cap:
+        """How much of one observation may reach the model."""
         return cap_for(self.window)
 
     async def request(self, attempt: int) -> ModelRequest:

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from ..text.cut import head_tail
 from ..types.actions import Completion, Observation
+
+MOST = 10_000
 
 DIED = "The kernel ended while your code ran; its variables and imports are gone. A new one starts with your next call."
 
 
-def cap_for(window: int | None, most: int = 10_000) -> int:
-    """Characters of one observation: 10,000, or what an eighth of the window holds (at three characters a token)."""
-    return most if window is None else max(600, min(most, window // 8 * 3))
+class Cap(NamedTuple):
+    """How much of one observation may reach the model."""
+
+    characters: int
+    tokens: int | None
+    """None where the window is not known."""
 
 
-def observe(completion: Completion, output: str, shown: str, facts: tuple[str, ...]) -> Observation:
+def cap_for(window: int | None, most: int = MOST) -> Cap:
+    """At most 10,000 characters, or an eighth of the window (at three characters a token), whichever is less."""
+    if window is None:
+        return Cap(most, None)
+    return Cap(max(600, min(most, window // 8 * 3)), max(200, window // 8))
+
+
+def observe(completion: Completion, output: str, cap: int, facts: tuple[str, ...]) -> Observation:
     """Compose the observation.
 
     Args:
         completion: how it ended.
         output: the program's output, cleaned and already cut to the cap.
-        shown: the same for the person.
+        cap: characters that the result, and the traceback, may each have.
         facts: what `diagnose` looked up.
     """
     parts: list[str] = []
     if output.strip():
         parts.append(output.rstrip("\n"))
     if completion.result:
-        parts.append(completion.result.rstrip("\n"))
+        parts.append(head_tail(completion.result.rstrip("\n"), cap // 2))
     if completion.error is not None:
         report = completion.error
         trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
         if trace not in output:
-            parts.append(trace)
+            parts.append(head_tail(trace, cap // 2))
     for display in completion.displays:
         parts.append(f"[{display.mime} shown to the person and saved: {display.path.rsplit('/', 1)[-1]}]")
     ending = ending_line(completion)
     if ending:
         parts.append(ending)
+    shown = "\n".join(parts)
     if facts:
         parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in facts))
     text = "\n".join(parts) or "(no output)"

@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import KernelError, LanguageMissing, SandboxUnavailable, StoreError
 from ..kernels.output import read_head_tail
+from ..llm.estimate import estimate_tokens
 from ..text.clean import StreamCleaner
 from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Observation, OutputRef, Permit
@@ -18,7 +19,7 @@ from ..types.events import ActionFinished, ActionStarted, ApprovalRequested, Out
 from ..types.walls import Limits
 from .approvals import Approvals
 from .diagnose import diagnose
-from .observe import observe
+from .observe import Cap, observe
 from .options import AgentOptions
 from .paging import read_page
 from .ports import Emitter
@@ -95,7 +96,7 @@ class Runner:
         limits: Limits,
         *,
         sandbox: str,
-        cap: Callable[[], int],
+        cap: Callable[[], Cap],
         remedies: tuple[Remedy, ...] = (),
     ) -> None:
         self._executor, self._outputs, self._emitter, self._approvals = executor, outputs, emitter, approvals
@@ -150,13 +151,21 @@ class Runner:
             return await self._end(action, "lost", Observation(text=text, shown=str(error)))
         completion = self._keep(completion)
         number = len(self.kept)
-        output = await asyncio.to_thread(read_head_tail, completion.output, self._cap(), f"out{number}")
+        output = await asyncio.to_thread(self._read, completion.output, f"out{number}")
         facts = diagnose(completion, output)
         remedied = [text for remedy in self._remedies if (text := await remedy(action, completion))]
-        observation = observe(completion, output, output, (*facts, *remedied))
+        observation = observe(completion, output, self._cap().characters, (*facts, *remedied))
         finished = await self._end(action, completion.status, observation, completion)
         await self._executor.collect(execution)
         return finished
+
+    def _read(self, ref: OutputRef, name: str) -> str:
+        """The output as the model reads it: text of many digits or of Chinese takes more tokens, so less of it."""
+        cap = self._cap()
+        text = read_head_tail(ref, cap.characters, name)
+        if cap.tokens is not None and (tokens := estimate_tokens(text)) > cap.tokens:
+            text = read_head_tail(ref, cap.characters * cap.tokens // tokens, name)
+        return text
 
     def _keep(self, completion: Completion) -> Completion:
         """Move the whole output to where it stays; a full disk leaves it where the keeper wrote it."""
@@ -178,5 +187,5 @@ class Runner:
 
     async def page(self, action: Action, arguments: str) -> ActionFinished:
         """Answer `read_output`: a stretch of a kept output. Reads only what the session itself stored."""
-        text = await asyncio.to_thread(read_page, self.kept, arguments, self._cap())
+        text = await asyncio.to_thread(read_page, self.kept, arguments, self._cap().characters)
         return await self._end(action, "ok", Observation(text=text, shown=""))

@@ -15,6 +15,7 @@ from ..agent.grants import Grants
 from ..agent.history import History
 from ..agent.loop import Loop
 from ..agent.mind import Mind
+from ..agent.observe import Cap
 from ..agent.prompt import system_prompt, tools
 from ..agent.remedies import MissingModules
 from ..agent.runner import Runner
@@ -206,6 +207,9 @@ class Composer:
         def can_ask() -> bool:
             return agent.can_ask
 
+        def cap() -> Cap:
+            return Cap(settings.max_output, None) if settings.max_output else mind.cap()
+
         runner = Runner(
             self.kernels,
             self.log,
@@ -214,7 +218,7 @@ class Composer:
             agent,
             settings.limits,
             sandbox=self.walls.describe(),
-            cap=lambda: settings.max_output or mind.cap(),
+            cap=cap,
             remedies=(MissingModules(self._install, approvals, agent.install, can_ask),),
         )
 

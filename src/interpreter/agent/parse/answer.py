@@ -22,7 +22,7 @@ from interpreter.types.base import Value, code_sha256, new_id
 from interpreter.types.messages import Answer
 
 from .calls import CUT, EXECUTE, EXPECTED, Call, read_call, tool_named
-from .code import language_named, looks_like_python, parses, settle
+from .code import ends_early, language_named, looks_like_python, settle
 from .fences import Block, find_blocks
 from .tags import Found, find_json, find_tags
 
@@ -38,6 +38,10 @@ SHOWING = re.compile(
 )
 NOT_CLOSED = (
     "A code block is not closed: end it with ``` on a line of its own, before anything else. Nothing of it ran."
+)
+NESTED = (
+    "The code block seems to end too early, so it did not run: the code is not complete where ``` closes it. "
+    "If the code holds ``` itself, put four backticks around the block."
 )
 
 
@@ -128,8 +132,10 @@ class Reader:
         if not block.closed and not self.whole:
             raise FormatError(CUT)
         program = settle(language, block.code, self.languages)
-        if not block.closed and program.language == "python" and not parses(program.code):
+        if not block.closed and ends_early(program.language, program.code):
             raise FormatError(NOT_CLOSED)
+        if "```" in self.answer.text[block.end :] and ends_early(program.language, program.code):
+            raise FormatError(NESTED)
         repairs = [f"code read from a fenced block ({block.info or 'no language'})"]
         if not block.closed:
             repairs.append("closing fence added")

@@ -15,6 +15,7 @@ from .fences import find_blocks
 
 SHEBANG = re.compile(r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*[ \t]*)*\r?\n")
 SHELL_WORDS = frozenset({"bash", "sh", "shell", "zsh"})
+HEREDOC = re.compile(r"(?<!<)<<-?[ \t]*[\"'\\]?([A-Za-z_]\w*)")
 ASTRAY = re.compile("[\ud800-\udfff]")
 LONGEST_PROOF = 200_000
 """Characters of code that are parsed to see which language it is."""
@@ -166,6 +167,15 @@ def parsed(code: str) -> ast.Module | None:
 
 def parses(code: str) -> bool:
     return parsed(code) is not None
+
+
+def ends_early(language: str, code: str) -> bool:
+    """Whether the program plainly goes on behind its end: an open heredoc, or Python that stops within a string."""
+    if language == "shell":
+        lines = code.split("\n")
+        opened = [(n, word) for n, line in enumerate(lines) for word in HEREDOC.findall(line)]
+        return any(word not in (line.strip() for line in lines[n + 1 :]) for n, word in opened)
+    return language == "python" and not parses(code)
 
 
 def looks_like_python(code: str) -> bool:

@@ -15,16 +15,22 @@ OPENING = re.compile(
     r"|(\[TOOL_CALLS\])|<\|(python_tag|tool_call)\|>"
     r"|to=functions\.([\w.-]+)[^{\n]*",
 )
+# A closing tag counts only where the protocol can go on behind it: programs hold such tags as well.
 PARAMETER = re.compile(
     r"<(?:parameter|arg|param)(?:=|\s+name\s*=)[\s\"']*([\w-]+)[\"']?\s*>(.*?)"
-    r"(</(?:parameter|arg|param)>|(?=<(?:parameter|arg|param)[\s=])|(?=</(?:function|invoke|tool_call)>)|\Z)",
+    r"(</(?:parameter|arg|param)>(?=\s*(?:<(?:parameter|arg|param)[\s=]|\Z))"
+    r"|\Z)",
     re.DOTALL,
 )
-ARG_PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(</arg_value>|\Z)", re.DOTALL)
+ARG_PAIR = re.compile(
+    r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(</arg_value>(?=\s*(?:<arg_key>|</tool_call>|\Z))|\Z)", re.DOTALL
+)
 CLOSING = re.compile(
     r"\s*(?:</(?:function|invoke|tool_call|function_call|toolcall|tool_use|tools?)>|<\|call\|>|<\|eom_id\|>)"
 )
-FUNCTION_END = re.compile(r"</(?:function|invoke)>")
+FUNCTION_END = re.compile(r"</(?:function|invoke)>(?=\s*(?:</?(?:tool_call|function_calls?|function|invoke)\b|\Z))")
+ANY_CLOSING = re.compile(r"</(?:parameter|arg|param|function|invoke|tool_call|arg_value)>")
+ANY_FUNCTION_END = re.compile(r"</(?:function|invoke)>")
 NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs", "action_input", "tool_input")
 
@@ -47,6 +53,10 @@ def find_tags(text: str) -> list[Found]:
     found: list[Found] = []
     at = 0
     while opening := OPENING.search(text, at):
+        if text[opening.start() - 1 : opening.start()] == "`":
+            # Prose that speaks of the tag.
+            at = opening.end()
+            continue
         if found and not text[opening.end() :].strip():
             # An opening tag at the very end stands for the closing one.
             break
@@ -160,26 +170,25 @@ def name_and_arguments(table: dict[str, Any]) -> tuple[str, Any]:
 
 def read_function(text: str, start: int, at: int, name: str) -> tuple[list[Found], int]:
     """`<function=execute><parameter=code>...`, and the same with attributes."""
-    closing = FUNCTION_END.search(text, at)
-    following = OPENING.search(text, at)
-    bound = closing.end() if closing else (following.start() if following else len(text))
-    if closing and following and following.start() < closing.start() and following.group(2):
-        bound, closing = following.start(), None
+    closing = FUNCTION_END.search(text, at) or ANY_FUNCTION_END.search(text, at)
+    bound = closing.end() if closing else len(text)
     body = text[at : closing.start() if closing else bound]
     arguments: dict[str, str] = {}
-    open_end = False
+    left_open = twice = False
     for parameter in PARAMETER.finditer(body):
+        twice = twice or parameter.group(1) in arguments
         arguments[parameter.group(1)] = inner_lines(parameter.group(2))
-        open_end = not parameter.group(3) and parameter.end() == len(body)
+        left_open = not parameter.group(3)
     end = end_of(text, bound, only_here=True)
-    written = safe_json(arguments)
     if not arguments:
         if body.strip().startswith("{"):
             calls, _end = read_objects(text, start, text.index("{", at), "tag", name)
             return calls, end
         return [Found(name, body, start, end, "tag", cut=closing is None, error=True)], end
-    repairs = () if closing else ("closing tag added",)
-    return [Found(name, written, start, end, "tag", cut=open_end and closing is None, repairs=repairs)], end
+    doubtful = twice or (closing is not None and more_closings(text, end))
+    repairs = () if closing and not left_open else ("closing tag added",)
+    written = safe_json(arguments)
+    return [Found(name, written, start, end, "tag", left_open and closing is None, repairs, error=doubtful)], end
 
 
 def read_pairs(text: str, start: int, at: int, first: re.Match[str]) -> tuple[list[Found], int]:
@@ -188,12 +197,20 @@ def read_pairs(text: str, start: int, at: int, first: re.Match[str]) -> tuple[li
     stop = text.find("</tool_call>", at)
     body = text[at : stop if stop >= 0 else len(text)]
     arguments: dict[str, str] = {}
-    cut = False
+    left_open = False
     for pair in ARG_PAIR.finditer(body):
         arguments[pair.group(1).strip()] = inner_lines(pair.group(2))
-        cut = cut or not pair.group(3)
+        left_open = left_open or not pair.group(3)
     end = end_of(text, at + len(body), only_here=True)
-    return [Found(name, safe_json(arguments), start, end, "tag", cut)], end
+    doubtful = stop >= 0 and more_closings(text, end)
+    repairs = ("closing tag added",) if left_open or stop < 0 else ()
+    return [Found(name, safe_json(arguments), start, end, "tag", left_open and stop < 0, repairs, doubtful)], end
+
+
+def more_closings(text: str, at: int) -> bool:
+    """Whether closing tags follow that no opening one explains: then what was read may have ended too early."""
+    following = OPENING.search(text, at)
+    return ANY_CLOSING.search(text, at, following.start() if following else len(text)) is not None
 
 
 def inner_lines(value: str) -> str:

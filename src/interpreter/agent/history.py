@@ -73,6 +73,7 @@ class History:
         self.system = ""
         self._owner: dict[str, Segment] = {}
         """Action id to the segment whose answer proposed it."""
+        self._merges: dict[tuple[int, int], tuple[Message, Message, Message]] = {}
         self._own: dict[str, Action] = {}
         """What the person ran themselves."""
 
@@ -129,8 +130,21 @@ class History:
         for segment in self.segments:
             if segment.cache is None:
                 segment.cache = tuple(render(segment))
-            found.extend(segment.cache)
+            fresh = segment.cache
+            if fresh and found and found[-1].role == fresh[0].role == "user":
+                found[-1] = self._merged(found[-1], fresh[0])
+                fresh = fresh[1:]
+            found.extend(fresh)
         return tuple(found)
+
+    def _merged(self, first: Message, second: Message) -> Message:
+        """Two user messages as one, which dropped exchanges leave side by side; the same object every time."""
+        key = (id(first), id(second))
+        known = self._merges.get(key)
+        if known is None or known[0] is not first or known[1] is not second:
+            parts = (*first.parts, TextPart(text="\n\n"), *second.parts)
+            known = self._merges[key] = (first, second, Message(role="user", parts=parts))
+        return known[2]
 
     def results(self) -> list[Result]:
         """Every result that the model can still read in full, oldest first."""

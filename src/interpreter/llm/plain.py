@@ -97,7 +97,7 @@ class PlainTransport:
         lines += [f"{name}: {one_line(value)}" for name, value in headers.items()]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
-        data = "\r\n".join([*lines, "", ""]).encode("utf-8") + (body or b"")
+        data = ("\r\n".join([*lines, "", ""]).encode("utf-8"), body or b"")
         wait = self._read_timeout if wait is None else wait
         while self._free:
             kept = self._free.pop()
@@ -116,9 +116,10 @@ class PlainTransport:
             raise unreachable(target, error, self._connect_timeout) from error
         return Connection(reader, writer)
 
-    async def _exchange(self, connection: Connection, data: bytes, wait: float) -> PlainExchange:
+    async def _exchange(self, connection: Connection, data: tuple[bytes, bytes], wait: float) -> PlainExchange:
         try:
-            connection.writer.write(data)
+            for part in data:
+                connection.writer.write(part)
             head = await self._head(connection, wait)
             status, headers = parse_head(head, self._target)
             while 100 <= status < 200:

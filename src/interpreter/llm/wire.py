@@ -46,7 +46,11 @@ class Encoder:
         if request.response_schema is not None:
             schema = {"name": "answer", "schema": request.response_schema, "strict": True}
             head["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return encode(head)[:-1] + b',"messages":[' + b",".join(self._messages(request)) + b"]}"
+        found = self._messages(request) or [b""]
+        # One join: a long conversation is copied once.
+        found[0] = encode(head)[:-1] + b',"messages":[' + found[0]
+        found[-1] += b"]}"
+        return b",".join(found)
 
     def _messages(self, request: ModelRequest) -> list[bytes]:
         messages = request.messages

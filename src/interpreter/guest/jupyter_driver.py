@@ -59,7 +59,7 @@ class Keeper:
 
 
 def connection(folder):
-    """Where the kernel listens: free ports on the loopback, or files where TCP is forbidden."""
+    """Where the kernel listens: free ports on the loopback, or files where TCP is forbidden. Raises OSError."""
     info = {"key": uuid.uuid4().hex, "signature_scheme": "hmac-sha256", "kernel_name": ""}
     names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
     try:
@@ -71,6 +71,7 @@ def connection(folder):
             one.close()
         info.update(zip(names, ports), transport="tcp", ip="127.0.0.1")
     except OSError:
+        socket.socket(socket.AF_UNIX).close()
         info.update(zip(names, range(1, 6)), transport="ipc", ip=os.path.join(folder, "s"))
     return info
 
@@ -78,10 +79,8 @@ def connection(folder):
 class Kernel:
     """The kernelspec's kernel, started and connected."""
 
-    def __init__(self, spec):
-        self.folder = tempfile.mkdtemp(prefix="jupyter-")
-        info = connection(self.folder)
-        path = os.path.join(self.folder, "connection.json")
+    def __init__(self, spec, folder, info):
+        path = os.path.join(folder, "connection.json")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(info, file)
         places = {"{connection_file}": path, "{resource_dir}": spec.get("folder", ""), "{prefix}": sys.prefix}
@@ -294,8 +293,14 @@ def main():
         spec = json.loads(keeper.read()["parts"]["spec"])
         # The kernel must not inherit the ignored signal.
         signal.signal(signal.SIGINT, lambda *_: None)
-        kernel = Kernel(spec)
-        bridge = Bridge(keeper, kernel)
+        folder = tempfile.mkdtemp(prefix="jupyter-")
+        kernel = Kernel(spec, folder, connection(folder))
+    except EOFError:
+        return
+    except OSError as error:
+        sys.exit("The Jupyter kernel cannot be started inside these walls: %s" % error)
+    bridge = Bridge(keeper, kernel)
+    try:
         bridge.greet()
         bridge.serve()
     except EOFError:

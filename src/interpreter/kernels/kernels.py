@@ -168,7 +168,9 @@ class Kernels:
 
     def _runtime(self, language: str) -> Runtime:
         if language not in self._runtimes:
-            self._runtimes[language] = find_runtime(language, self._options)
+            # Landlock with seccomp allows no sockets at all, which Jupyter kernels need.
+            sockets = self._walls.describe() != "landlock"
+            self._runtimes[language] = find_runtime(language, self._options, sockets=sockets)
         return self._runtimes[language]
 
     def _tell(self, language: str, kernel: str, what: Any, reason: str = "") -> None:

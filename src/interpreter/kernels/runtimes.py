@@ -133,12 +133,15 @@ OWN: dict[str, Callable[[KernelOptions], Runtime]] = {
 }
 
 
-def find_runtime(language: str, options: KernelOptions) -> Runtime:
-    """How to start `language`, a canonical name. Raises LanguageMissing, which says what to install."""
+def find_runtime(language: str, options: KernelOptions, *, sockets: bool = True) -> Runtime:
+    """How to start `language`, a canonical name, inside walls that have `sockets` or not.
+
+    Raises LanguageMissing, which says what to install.
+    """
     if language in OWN:
         return OWN[language](options)
     # A kernel keeps its state, a program does not.
-    spec = jupyter.find(language)
+    spec = jupyter.find(language) if sockets else None
     return jupyter_runtime(language, spec) if spec else program_runtime(language)
 
 

@@ -41,7 +41,7 @@ bench: $(VENV)/.ready-dev
 	env -u PYTHONDONTWRITEBYTECODE $(RUN) -m benchmarks
 
 test-servers: $(VENV)/.ready-dev
-	$(PYTEST) tests -m servers -v
+	@$(RUN) tools/test_servers.py
 
 clean:
 	rm -rf $(VENV) $(VENV).log .demo .cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -16,9 +16,7 @@ from interpreter.llm.options import ModelOptions
 from interpreter.types.messages import Answer, Message, ModelRequest, Piece, TextPart
 
 LANGUAGES = ("python", "shell", "javascript")
-SYSTEM = system_prompt(
-    AgentOptions(), workspace="/work", sandbox="bubblewrap", network="closed", languages=LANGUAGES
-)
+SYSTEM = system_prompt(AgentOptions(), workspace="/work", sandbox="bubblewrap", network="closed", languages=LANGUAGES)
 TOOLS = tools(LANGUAGES)
 
 

@@ -99,7 +99,8 @@ def running(
 ) -> Generator[Server]:
     """The server, once it answers; stopped at the end, whatever happened."""
     # Byte code has to be written: a server of this size needs minutes to start without it.
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | environ | {"HF_HUB_OFFLINE": "1"}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    env.update(environ, HF_HUB_OFFLINE="1")
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=log.parent, start_new_session=True

@@ -141,9 +141,7 @@ def test_structured_output(server: Server) -> None:
 
 def test_leaving_stops_the_generation(server: Server) -> None:
     async def work(model: HttpModel) -> None:
-        stream = model.stream(
-            request(said("user", "Go on for ever."), tools=(), max_tokens=7000, temperature=2.0)
-        )
+        stream = model.stream(request(said("user", "Go on for ever."), tools=(), max_tokens=7000, temperature=2.0))
         async for _piece in stream:
             break
         await stream.aclose()

@@ -5,15 +5,16 @@ RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 WORKERS ?= auto
 TESTS ?= tests
-DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(LANG_OF_DEMO),--lang "$(LANG_OF_DEMO)")
+DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(DEMO_LANG),--lang "$(DEMO_LANG)")
 
-.PHONY: help demo test check bench test-servers setup clean
+.PHONY: help demo test check bench picture test-servers setup clean
 
 help:
 	@echo 'make demo           set up, and run a real task; the model is a recording (API_BASE=URL MODEL=NAME: a real one)'
 	@echo 'make test           set up, and run all tests'
 	@echo 'make check          ruff, pyright and the laws of the house'
 	@echo 'make bench          time and memory, each beside its bare counterpart'
+	@echo 'make picture        draw docs/session.svg from a real run'
 	@echo 'make test-servers   tests against real model servers (downloads some gigabytes)'
 	@echo 'make clean          remove what these commands have made'
 
@@ -36,6 +37,9 @@ check: $(VENV)/.ready-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright
 	$(PYTEST) tests/house -q
+
+picture: $(VENV)/.ready-dev
+	$(RUN) tools/draw_session.py
 
 bench: $(VENV)/.ready-dev
 	env -u PYTHONDONTWRITEBYTECODE $(RUN) -m benchmarks

@@ -285,8 +285,9 @@ def _build(prefix: Path, library: str, base: str, workspace: Path) -> None:
     (new / "bin").mkdir()
     for name in ("python", "python3", library):
         (new / "bin" / name).symlink_to(base)
-    # The base's packages are ours where this tool is not in an environment of its own.
-    shared = "true" if sys.prefix != sys.base_prefix else "false"
+    # The base's packages may be used, but not where this tool itself lives among them.
+    own = os.path.realpath(Path(base).parent.parent) == os.path.realpath(sys.prefix)
+    shared = "false" if own else "true"
     lines = (
         f"home = {Path(base).parent}",
         f"include-system-site-packages = {shared}",

@@ -48,9 +48,7 @@ class KeeperClient:
     def __enter__(self) -> KeeperClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *why: object) -> None:
         try:
             self.ask(op="close")
         except OSError:
@@ -99,7 +97,7 @@ class Ran:
         self.live = live
         self.status: str = completion["status"]
         self.exit_status: int | None = completion.get("exit_status")
-        ref = completion.get("output") or {}
+        ref: Frame = completion.get("output") or {}
         self.bytes = Path(ref["path"]).read_bytes() if ref.get("path") else b""
         self.error: Frame = completion.get("error") or {}
         self.result: str = completion.get("result") or ""

@@ -214,7 +214,11 @@ class Bridge:
 
     def order(self, frame):
         """What the keeper wants."""
-        if frame["op"] == "execute":
+        if frame["op"] == "execute" and "\0" in frame["code"]:
+            # Kernels end their text there and run the beginning.
+            error = {"name": "SyntaxError", "message": "code cannot hold NUL bytes", "traceback": ""}
+            self.keeper.send(op="done", id=frame["id"], status="error", exit_status=2, error=error)
+        elif frame["op"] == "execute":
             content = {"code": frame["code"], "silent": False, "store_history": True, "user_expressions": {}}
             content.update(allow_stdin=True, stop_on_error=True)
             self.run = Run(frame["id"], self.kernel.ask("shell", "execute_request", content))

@@ -30,6 +30,9 @@ class Program:
         self.kernel.loop.later(0.0, lambda: self.kernel.ready(""))
 
     def execute(self, execution: Execution) -> None:
+        if "\0" in execution.code:
+            self.kernel.done("error", 2, {"error": {"name": "SyntaxError", "message": "code cannot hold NUL bytes"}})
+            return
         loop = self.kernel.loop
         code = nameless("code")
         rewrite(code, execution.code.encode("utf-8", "surrogateescape"))

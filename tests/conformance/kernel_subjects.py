@@ -1,0 +1,295 @@
+"""The kernels of the conformance suite: how each is started, and its words for what every kernel must do."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interpreter.kernels import jupyter
+from interpreter.kernels.contracts import KernelOptions
+from interpreter.kernels.runtimes import Runtime, find_runtime, guest_source, jupyter_runtime, program_runtime
+from tests.guest.keeper_client import Guest, KeeperClient, Ran
+
+
+@dataclass
+class Subject:
+    """One kernel. An empty snippet is an exception, and `exceptions` says why."""
+
+    name: str
+    runtime: Callable[[], Runtime | None]
+    """None: not on this machine."""
+    say: str
+    """Prints `hi` to stdout, then `err` to stderr."""
+    error: str
+    """Fails; `error_says` stands in its report or its output."""
+    error_says: str
+    big: str
+    """Prints five million x and a line end."""
+    unicode: str
+    """Prints `héllo 中文 😀`."""
+    busy: str
+    set: str = ""
+    get: str = ""
+    """Prints or shows what `set` kept: 41 and one more."""
+    exit: str = ""
+    """Ends its program with 3."""
+    nap: str = ""
+    child: str = ""
+    """Waits for a child that sleeps."""
+    ask: str = ""
+    """Wants a line of input, and prints what it got between brackets."""
+    cwd: str = ""
+    background: str = ""
+    """Leaves a sleeping child behind, and prints `went on`."""
+    die: str = ""
+    """Kills its own process."""
+    died_as: str = "died"
+    exceptions: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def _own(language: str) -> Callable[[], Runtime | None]:
+    def runtime() -> Runtime | None:
+        needed = {"shell": "bash", "javascript": "node", "sql": "python3"}[language]
+        return find_runtime(language, KernelOptions()) if shutil.which(needed) else None
+
+    return runtime
+
+
+def _sql() -> Runtime | None:
+    python = shutil.which("python3.11") or shutil.which("python3")
+    return find_runtime("sql", KernelOptions(python=python)) if python else None
+
+
+def _plain_shell() -> Runtime | None:
+    program = shutil.which("sh")
+    driver = guest_source("sh_driver.sh")
+    return Runtime(language="shell", dialect="bash", argv=(program,), driver=driver) if program else None
+
+
+def _program(language: str, program: str) -> Callable[[], Runtime | None]:
+    return lambda: program_runtime(language) if shutil.which(program) else None
+
+
+def _r_kernel() -> Runtime | None:
+    spec = jupyter.find("r", {})
+    return jupyter_runtime("r", spec) if spec else None
+
+
+@functools.cache
+def _deno_folder() -> str:
+    """A folder of kernelspecs with Deno's own; empty where there is no Deno."""
+    deno = shutil.which("deno")
+    if not deno or not jupyter.available():
+        return ""
+    folder = Path(tempfile.mkdtemp(prefix="deno-kernel-")) / "kernels" / "deno"
+    folder.mkdir(parents=True)
+    argv = [deno, "jupyter", "--kernel", "--conn", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Deno", "language": "typescript"}))
+    return str(folder.parent.parent)
+
+
+def _deno_kernel() -> Runtime | None:
+    folder = _deno_folder()
+    spec = jupyter.find("typescript", {"JUPYTER_PATH": folder}) if folder else None
+    return jupyter_runtime("typescript", spec) if spec else None
+
+
+PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}
+
+SUBJECTS = [
+    Subject(
+        name="shell",
+        runtime=_own("shell"),
+        say="echo hi; echo err >&2",
+        set="kept=41; add() { echo $(( kept + $1 )); }",
+        get="add 1",
+        exit="exit 3",
+        error="ls /no/such/file",
+        error_says="/no/such/file",
+        busy="while :; do :; done",
+        nap="sleep 60",
+        child="sleep 60 | cat; echo never",
+        big="head -c 5000000 /dev/zero | tr '\\0' x; echo",
+        unicode="echo 'héllo 中文 😀'",
+        ask='read -r line; echo "[$line]"',
+        cwd="pwd",
+        background="sleep 60 & echo went on",
+        die="kill -9 $PPID; sleep 60",
+    ),
+    Subject(
+        name="plain sh",
+        runtime=_plain_shell,
+        say="echo hi; echo err >&2",
+        set="kept=41",
+        get="echo $(( kept + 1 ))",
+        exit="exit 3",
+        error="ls /no/such/file",
+        error_says="/no/such/file",
+        busy="while :; do :; done",
+        nap="sleep 60",
+        child="sleep 60 | cat; echo never",
+        big="head -c 5000000 /dev/zero | tr '\\0' x; echo",
+        unicode="echo 'héllo 中文 😀'",
+        ask='read -r line; echo "[$line]"',
+        cwd="pwd",
+        background="sleep 60 & echo went on",
+        die="kill -9 $PPID; sleep 60",
+    ),
+    Subject(
+        name="javascript",
+        runtime=_own("javascript"),
+        say="console.log('hi'); console.error('err')",
+        set="const kept = 41; function add(n) { return kept + n }",
+        get="add(1)",
+        exit="process.exit(3)",
+        error="null.nothing",
+        error_says="Cannot read properties of null",
+        busy="while (true) {}",
+        nap="await new Promise((r) => setTimeout(r, 60000))",
+        child="require('child_process').execSync('sleep 60'); console.log('never')",
+        big="console.log('x'.repeat(5000000))",
+        unicode="console.log('héllo 中文 😀')",
+        ask="console.log('[' + require('fs').readFileSync(0, 'utf8') + ']')",
+        cwd="console.log(process.cwd())",
+        background="require('child_process').spawn('sleep', ['60'], {stdio: 'inherit'}); console.log('went on')",
+        die="process.kill(process.pid, 'SIGKILL')",
+    ),
+    Subject(
+        name="perl",
+        runtime=_program("perl", "perl"),
+        say='$| = 1; print "hi\\n"; print STDERR "err\\n"',
+        exit="exit 3",
+        error='die "went wrong"',
+        error_says="went wrong at",
+        busy="while (1) {}",
+        nap="sleep 60",
+        child='system("sleep 60"); exit 1 if $?; print "never\\n"',
+        big='print "x" x 5000000, "\\n"',
+        unicode='print "héllo 中文 😀\\n"',
+        ask='my $line = <STDIN>; print "[", $line // "", "]\\n"',
+        cwd='use Cwd; print getcwd(), "\\n"',
+        background='system("sleep 60 &"); print "went on\\n"',
+        exceptions=PROGRAM,
+    ),
+    Subject(
+        name="c",
+        runtime=_program("c", "cc"),
+        say='#include <stdio.h>\nint main(void) { puts("hi"); fflush(stdout); fputs("err\\n", stderr); }',
+        exit="int main(void) { return 3; }",
+        error="int main(void) { return nothing; }",
+        error_says="main.c:1:",
+        busy="int main(void) { for (;;); }",
+        nap="#include <unistd.h>\nint main(void) { sleep(60); }",
+        big='#include <stdio.h>\nint main(void) { for (int i = 0; i < 5000000; i++) putchar(120); puts(""); }',
+        unicode='#include <stdio.h>\nint main(void) { puts("héllo 中文 😀"); }',
+        ask='#include <stdio.h>\nint main(void) { printf("[%s]\\n", getchar() == EOF ? "" : "?"); }',
+        cwd="#include <stdio.h>\n#include <unistd.h>\nint main(void) { char b[4096]; puts(getcwd(b, 4096)); }",
+        exceptions={
+            **PROGRAM,
+            "child": "nothing that the other programs do not show",
+            "background": "nothing that the other programs do not show",
+            "empty": "a C program has a main",
+        },
+    ),
+    Subject(
+        name="sql",
+        runtime=_sql,
+        say="SELECT 'hi' AS said",
+        set="CREATE TABLE kept (n INTEGER); INSERT INTO kept VALUES (41)",
+        get="SELECT n + 1 AS sum FROM kept",
+        error="SELECT n FROM nowhere",
+        error_says="nowhere",
+        busy="WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
+        big="",
+        unicode="SELECT 'héllo 中文 😀' AS text",
+        exceptions={
+            "exit": "SQL has no exit status",
+            "stderr": "SQL has one output",
+            "nap": "SQL cannot sleep",
+            "child": "SQL starts no programs",
+            "background": "SQL starts no programs",
+            "big": "results are cut to a table that can be read",
+            "ask": "SQL cannot ask",
+            "cwd": "SQL has no working folder to print",
+            "death": "SQL cannot kill its process",
+        },
+    ),
+    Subject(
+        name="r (Jupyter)",
+        runtime=_r_kernel,
+        say='cat("hi\\n"); write("err", stderr())',
+        set="kept <- 41; add <- function(n) kept + n",
+        get='cat(add(1), "\\n")',
+        error='stop("went wrong")',
+        error_says="went wrong",
+        busy="while (TRUE) {}",
+        nap="Sys.sleep(60)",
+        child='if (system("sleep 60") != 0) stop("stopped")',
+        big='cat(strrep("x", 5000000), "\\n", sep = "")',
+        unicode='cat("héllo 中文 😀\\n")',
+        ask='line <- readline("? "); cat("[", line, "]\\n", sep = "")',
+        cwd='cat(getwd(), "\\n", sep = "")',
+        background='system("sleep 60", wait = FALSE); cat("went on\\n")',
+        die="tools::pskill(Sys.getpid(), 9)",
+        exceptions={"exit": "the kernel catches quit()", "stderr": "its two streams come in one"},
+    ),
+    Subject(
+        name="deno (Jupyter)",
+        runtime=_deno_kernel,
+        say='console.log("hi"); console.error("err")',
+        set="const kept: number = 41; function add(n: number) { return kept + n }",
+        get="console.log(add(1))",
+        error='throw new Error("went wrong")',
+        error_says="went wrong",
+        busy="while (true) {}",
+        nap="await new Promise((r) => setTimeout(r, 60000))",
+        child='await new Deno.Command("sleep", { args: ["60"] }).output(); console.log("never")',
+        big='console.log("x".repeat(5000000))',
+        unicode='console.log("héllo 中文 😀")',
+        ask='console.log("[" + prompt("? ") + "]")',
+        cwd="console.log(Deno.cwd())",
+        background='new Deno.Command("sleep", { args: ["60"] }).spawn(); console.log("went on")',
+        die='Deno.kill(Deno.pid, "SIGKILL")',
+        exceptions={"exit": "Deno.exit() ends the kernel, which is told as its death"},
+    ),
+]
+
+
+class Live:
+    """A subject's kernel in a real keeper; started anew after each death."""
+
+    def __init__(self, subject: Subject, runtime: Runtime, client: KeeperClient, folder: Path) -> None:
+        self.subject = subject
+        self.client = client
+        self.folder = folder
+        self._runtime = runtime
+        self._guest: Guest | None = None
+
+    @property
+    def guest(self) -> Guest:
+        if self._guest is None:
+            runtime = self._runtime
+            env = {**runtime.env, "TMPDIR": str(self.folder), "LANG": "C.UTF-8"}
+            argv, folder = runtime.argv, self.folder
+            more = {"parts": runtime.parts} if runtime.parts else {}
+            if "RUSTUP_HOME" in os.environ:
+                env["RUSTUP_HOME"] = os.environ["RUSTUP_HOME"]
+            self._guest = Guest(self.client, argv, runtime.driver, runtime.dialect, cwd=folder, env=env, **more)
+        return self._guest
+
+    def seen(self, ran: Ran) -> Ran:
+        if ran.restarted or ran.status == "died":
+            self._guest = None
+        return ran
+
+    def run(self, code: str, **limits: float) -> Ran:
+        return self.seen(self.guest.run(code, extra=self._runtime.extra, **limits))
+
+    def forget(self) -> None:
+        self._guest = None

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import grants, walls
+from . import grants, tree, walls
 from .bash import Bash
 from .frames import Frame
 from .host import Peer
@@ -263,6 +263,8 @@ class Keeper:
         for kernel in self.kernels.values():
             if kernel.state != "dead":
                 kernel.kill("the keeper ends")
+        for _ in range(10):
+            tree.kill([pid for pid in tree.descendants([os.getpid()]) if pid != os.getpid()])
         if self.host:
             self.host.close_soon()
         self.loop.later(0.0, self.loop.stop)

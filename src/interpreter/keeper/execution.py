@@ -145,7 +145,7 @@ def _decode(mime: str, value: Any) -> bytes | None:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         return text.encode("utf-8", "replace")
     try:
-        return base64.b64decode(value) if isinstance(value, str) else None
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else None
     except (ValueError, binascii.Error):
         return None
 

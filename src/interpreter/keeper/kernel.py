@@ -131,6 +131,8 @@ class Kernel:
 
     def _begin(self, execution: Execution) -> None:
         self.state = "running"
+        if self.process:
+            self.process.busy = time.monotonic()
         execution.begin(self.process.members() if self.process else [])
         self._ooms = self._oom_kills()
         timeout = execution.limits.get("timeout")
@@ -253,8 +255,10 @@ class Kernel:
         if execution is None or status not in STATUSES | {"died"}:
             self.violation("a done that nobody asked for")
             return
-        if drain and self.process:
-            self.process.drain()
+        if self.process:
+            self.process.busy = time.monotonic()
+            if drain:
+                self.process.drain()
         if status in ("error", "died") and not execution.reason and self._oom_kills() > self._ooms:
             execution.reason = "limit"
             bounds: dict[str, Any] = self.launch["cgroup"]

@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,8 @@ class Reaper:
 
     def __init__(self, loop: Loop) -> None:
         self._ends: dict[int, Callable[[int], None]] = {}
-        self.orphans_cpu = 0.0
-        """Seconds of CPU of orphans that have ended."""
+        self._adopted: dict[int, tuple[int, Process | None]] = {}
+        self.processes: list[Process] = []
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if sys.platform == "linux" else _pipe()
         self._read = read
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -40,7 +41,7 @@ class Reaper:
         os.read(self._read, 4096)
         while True:
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -50,11 +51,18 @@ class Reaper:
             if ended:
                 ended(code if code >= 0 else 128 - code)
             else:
-                self.orphans_cpu += usage.ru_utime + usage.ru_stime
+                self._adopted.pop(pid, None)
 
-    def own(self) -> set[int]:
-        """Children that are expected; any other child of ours is an orphan."""
-        return set(self._ends)
+    def orphans(self, of: "Process") -> list[int]:
+        """Orphans of one process. One whose descent nobody has seen is given to the process that was busy last."""
+        for pid in tree.children(os.getpid()):
+            facts = tree.stat(pid) if pid not in self._ends else None
+            if facts is None or facts.state == "Z" or self._adopted.get(pid, (0, None))[0] == facts.started:
+                continue
+            known = [p for p in self.processes if p.seen.get(pid) == facts.started or p.pid == facts.session]
+            owner = known[0] if known else max(self.processes, key=lambda p: p.busy, default=None)
+            self._adopted[pid] = (facts.started, owner)
+        return [pid for pid, (_, owner) in self._adopted.items() if owner is of]
 
 
 def _nothing(number: int, frame: object) -> None:
@@ -89,7 +97,10 @@ class Process:
         self._output = output
         self._started = started
         self._ended = ended
-        self._seen: dict[int, int] = {}
+        self.seen: dict[int, int] = {}
+        """Processes that were found in the tree: number to time of start."""
+        self.busy = time.monotonic()
+        """When it last ran something."""
         self.guest = 0
         """Process number of what runs inside the walls, once it is known; ours to signal."""
         self.alive = True
@@ -112,6 +123,7 @@ class Process:
         for stream in (1, 2):
             os.close(inner[stream])
         reaper.expect(self.pid, self._end)
+        reaper.processes.append(self)
         loop.watch(errors, read=lambda: self._birth(errors))
         for fd in self._pipes:
             loop.watch(fd, read=functools.partial(self._turn, fd))
@@ -154,19 +166,11 @@ class Process:
         """Every living process of the tree, orphans that came to the keeper included."""
         if self.group:
             return self.group.pids()
-        orphans: list[int] = []
-        known = self._reaper.own()
-        for pid in tree.children(os.getpid()):
-            if pid in known:
-                continue
-            facts = tree.stat(pid)
-            if facts and facts.state != "Z" and (self._seen.get(pid) == facts.started or facts.session == self.pid):
-                orphans.append(pid)
         found: list[int] = []
-        for pid in tree.descendants(([self.pid] if self.alive else []) + orphans):
+        for pid in tree.descendants(([self.pid] if self.alive else []) + self._reaper.orphans(self)):
             facts = tree.stat(pid)
             if facts and facts.state != "Z":
-                self._seen[pid] = facts.started
+                self.seen[pid] = facts.started
                 found.append(pid)
         return found
 
@@ -214,6 +218,7 @@ class Process:
             self._loop.unwatch(fd)
             os.close(fd)
         self._pipes.clear()
+        self._reaper.processes.remove(self)
         self._remove_group(20)
         self._ended(status)
 

@@ -34,7 +34,8 @@ def _lines(width: int) -> Iterator[str]:
     yield ""
     yield from lay_out(_("Say what you want done; a model writes code; you see it; it runs inside a sandbox."), width)
     text = _("Without a task, standard input is the task; on a terminal a conversation begins.")
-    yield from lay_out(text + " " + _("With a task, standard input is its data."), width)
+    yield from lay_out(text, width)
+    yield from lay_out(_("With a task, standard input is its data."), width)
     yield ""
     yield _("Commands:")
     for name, text in COMMANDS.items():
@@ -45,7 +46,7 @@ def _lines(width: int) -> Iterator[str]:
         yield from _entry(" ".join((", ".join(flag.flags), flag.metavar)).strip(), _(flag.help), width)
     for title, keys in SECTIONS:
         yield ""
-        yield _(title) + ":"
+        yield _("{title}:", title=_(title))
         for key in keys:
             if key.flags:
                 value = METAVARS.get(key.name, {"text": "TEXT", "bool": "", "choice": ""}.get(key.kind, "N"))

@@ -10,6 +10,8 @@ CLOSING = "，。、；：？！）」』】》”’…,.;:?!)"
 
 def lay_out(text: str, columns: int) -> list[str]:
     """Lines of at most `columns` columns, broken at spaces and between wide characters."""
+    if not text.isascii():
+        columns -= 2  # room for a sign that may not begin the next line
     lines: list[str] = []
     line, used = "", 0
     for piece in _pieces(text):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from interpreter.errors import SandboxUnavailable
 from interpreter.sandbox import WALLS, Walls, choose, report, run
 from interpreter.sandbox.bubblewrap import Bubblewrap
+from interpreter.sandbox.choice import BACKENDS
 from interpreter.sandbox.landlock import abi
 from interpreter.sandbox.seen import cache_file, recall, remember
 from interpreter.types.walls import Profile
@@ -32,7 +32,7 @@ def broken_bubblewrap(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'#!/bin/sh\necho x >> {tried}\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n'
     )
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setitem(BACKENDS, "bubblewrap", Bubblewrap((str(folder),)))
     return tried
 
 
@@ -50,8 +50,18 @@ def test_landlock_where_bubblewrap_fails(tmp_path: Path, monkeypatch: pytest.Mon
 
 @with_landlock
 def test_landlock_where_there_is_no_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(BACKENDS, "bubblewrap", Bubblewrap((str(tmp_path),)))
     assert choose(Profile()).name == "landlock"
+
+
+def test_a_bwrap_of_the_persons_path_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a working folder stands first in PATH, and programs inside may write there."""
+    planted = tmp_path / "bwrap"
+    planted.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    report()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_named_backend_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,14 +73,12 @@ def test_a_named_backend_is_never_replaced(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_repaired_bubblewrap_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = os.environ["PATH"]
-    monkeypatch.setenv("PATH", before)
     if Bubblewrap().missing()[0]:
         pytest.skip("bubblewrap is not installed")
     broken_bubblewrap(tmp_path / "bin", monkeypatch)
     with pytest.raises(SandboxUnavailable):
         choose(Profile(backend="bubblewrap"))
-    monkeypatch.setenv("PATH", before)
+    monkeypatch.setitem(BACKENDS, "bubblewrap", Bubblewrap())
     assert choose(Profile(backend="bubblewrap")).name == "bubblewrap"
 
 

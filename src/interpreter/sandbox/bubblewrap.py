@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -23,6 +22,7 @@ SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:{path}@"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 NEWER_OPTIONS = ("--disable-userns", "--ro-bind-fd")
+SYSTEM_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin")
 PRLIMIT = "/usr/bin/prlimit"
 
 
@@ -32,12 +32,28 @@ class Mount(NamedTuple):
 
 
 class Bubblewrap:
+    """`folders`: where bwrap may lie.
+
+    Never the person's PATH: an environment of the working folder is often in front there, and a program inside the
+    walls could put a bwrap of its own into it, for the host to run.
+    """
+
     name = "bubblewrap"
     living_grants = True
 
+    def __init__(self, folders: Sequence[str] = SYSTEM_PROGRAMS) -> None:
+        self._folders = folders
+
+    def _program(self) -> str | None:
+        for folder in self._folders:
+            path = f"{folder}/bwrap"
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+        return None
+
     def launch(self, profile: Profile, argv: Sequence[str]) -> Launch:
         refuse_host_network(profile, self.name)
-        program = shutil.which("bwrap")
+        program = self._program()
         if program is None:
             raise SandboxUnavailable(*self.missing())
         features = options_of(program, self.identity())
@@ -66,12 +82,12 @@ class Bubblewrap:
         )
 
     def missing(self) -> tuple[str, str]:
-        if shutil.which("bwrap") is None:
+        if self._program() is None:
             return _("bubblewrap is not installed."), _("Install it, for example with: sudo apt install bubblewrap")
         return "", ""
 
     def identity(self) -> str:
-        program = shutil.which("bwrap") or ""
+        program = self._program() or ""
         try:
             found = os.stat(program)
         except OSError:

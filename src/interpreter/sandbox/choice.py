@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -112,18 +111,20 @@ def remedy_for(name: str) -> str:
 
 def try_out(backend: Backend) -> str:
     """Start a real program inside; returns what went wrong, or nothing."""
-    with tempfile.TemporaryDirectory(prefix="interpreter-") as folder:
-        profile = Profile(
-            backend="host" if backend.name == "host" else "auto",
-            workspace=os.path.realpath(folder),
-            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        )
-        try:
-            done = run(backend.launch(profile, ["/bin/sh", "-c", "echo inside"]), timeout=20)
-        except SandboxUnavailable as error:
-            return error.message
-        except subprocess.TimeoutExpired:
-            return _("It did not start within 20 seconds.")
+    folder = f"/tmp/interpreter-{os.urandom(8).hex()}"
+    os.mkdir(folder, 0o700)
+    profile = Profile(
+        workspace=os.path.realpath(folder),
+        environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+    )
+    try:
+        done = run(backend.launch(profile, ["/bin/sh", "-c", "echo inside"]), timeout=20)
+    except SandboxUnavailable as error:
+        return error.message
+    except subprocess.TimeoutExpired:
+        return _("It did not start within 20 seconds.")
+    finally:
+        os.rmdir(folder)
     if done.returncode == 0 and done.stdout == b"inside\n":
         return ""
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -66,9 +64,10 @@ def remember(key: str, value: str) -> None:
     known = dict(list(_read(path).items())[-MOST:]) | {f"{machine()} {key}": value}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".sandbox-")
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(known, file)
+        name = f"{path}.{os.urandom(6).hex()}"
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(msgspec.json.encode(known))
         os.replace(name, path)
     except OSError:
         return

@@ -391,9 +391,8 @@ def test_an_interrupt_while_input_is_awaited(tmp_path: Path) -> None:
 def test_what_ignores_an_interrupt_is_ended(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path, grace=0.5) as bench:
-            begun = bench.begin(
-                "print('on')\nwhile True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass"
-            )
+            body = "        print('on', flush=True)\n        time.sleep(60)\n    except KeyboardInterrupt: pass"
+            begun = bench.begin("import time\nwhile True:\n    try:\n" + body)
             await begun.sink.until(b"on\n")
             await bench.kernels.interrupt()
             ran = await begun.end()

@@ -67,7 +67,11 @@ class Kernels:
             )
             self._link = link
         hello = msgspec.convert({**answer, "fresh": fresh}, Hello)
-        self._living = {k.language: k.id for k in hello.kernels if k.state != "dead"}
+        before, self._living = self._living, {k.language: k.id for k in hello.kernels if k.state != "dead"}
+        for language, kernel in before.items():
+            if self._living.get(language) != kernel:
+                self._lost.add(language)
+                self._tell(language, kernel, "died", "the keeper ended")
         self._ended.update({c.execution: c for c in hello.completions})
         self._running = {r.execution: r for r in hello.running}
         return hello

@@ -114,13 +114,21 @@ async def connect(
     started: Started | None = None
     try:
         async with asyncio.timeout(seconds):
-            link = await _try(run_dir, on_event, on_lost)
-            while link is None:
-                started = started or start_keeper(run_dir)
-                fresh = await _listening(started)
+            for patience in (0.05, 0.2, None):
                 link = await _try(run_dir, on_event, on_lost)
-            token = (run_dir / "token").read_text(encoding="ascii").strip()
-            answer = await link.ask("hello", token=token, version=VERSION)
+                while link is None:
+                    started = started or start_keeper(run_dir)
+                    fresh = await _listening(started)
+                    link = await _try(run_dir, on_event, on_lost)
+                token = (run_dir / "token").read_text(encoding="ascii").strip()
+                try:
+                    return link, await link.ask("hello", token=token, version=VERSION), fresh
+                except KeeperLost:
+                    # One that was just ending may still have taken the connection.
+                    if patience is None:
+                        raise
+                    await asyncio.sleep(patience)
+            raise lost()
     except (TimeoutError, OSError, Refusal) as error:
         reason = str(error) or _("no answer within {seconds} seconds", seconds=f"{seconds:g}")
         raise KeeperLost(
@@ -130,7 +138,6 @@ async def connect(
     finally:
         if started:
             started.forget()
-    return link, answer, fresh
 
 
 async def _try(run_dir: Path, on_event: Callable[[dict[str, Any]], None], on_lost: Callable[[], None]) -> Link | None:

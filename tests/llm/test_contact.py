@@ -94,6 +94,16 @@ def test_ollamas_small_window_is_told() -> None:
     facts = contact_with(Script(kind="ollama", context_window=None))
     assert facts.context_window == 4096
     assert contact_with(Script(kind="ollama", context_window=32768)).notes == ()
+    assert contact_with(Script(kind="ollama", context_window=4096), context_window=4096).notes == ()
+    facts = contact_with(Script(kind="ollama", context_window=8192), context_window=32768)
+    assert "8192" in facts.notes[0]
+
+
+def test_a_window_larger_than_the_servers_is_told() -> None:
+    facts = contact_with(Script(kind="vllm", context_window=4096), context_window=8192)
+    assert facts.context_window == 8192
+    assert "4096" in facts.notes[0]
+    assert contact_with(Script(kind="vllm", context_window=None), context_window=8192).notes == ()
 
 
 NAMES = [

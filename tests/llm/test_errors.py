@@ -318,13 +318,13 @@ def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_kept_connection_that_the_server_closed_is_no_error() -> None:
     """llama.cpp closes the connection behind a stream without saying so."""
-    card = page(b'{"data": [{"id": "m", "owned_by": "llamacpp"}]}', "application/json")
+    card = page(b'{"data": [{"id": "m", "owned_by": "llamacpp", "max_model_len": 100}]}', "application/json")
     chunk = b'data: {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
     stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     stream += b"%x\r\n%b\r\n0\r\n\r\n" % (len(chunk), chunk)
 
     async def main(url: str) -> None:
-        model = HttpModel(ModelOptions(api_base=url, context_window=100, max_retries=0))
+        model = HttpModel(ModelOptions(api_base=url, read_timeout=20.0, max_retries=0))
         await model.connect()
         for _n in range(5):
             assert (await ask(model))[1].text == "hi"

@@ -251,6 +251,19 @@ def test_leaving_stops_the_server(how: str) -> None:
     asyncio.run(main())
 
 
+def test_a_reader_may_take_its_time() -> None:
+    async def main() -> None:
+        async with serving([Reply(text="word " * 40, pace=0.005)], read_timeout=0.1) as (model, _server):
+            found: list[str] = []
+            async for piece in model.stream(request()):
+                if isinstance(piece, TextPiece):
+                    found.append(piece.text)
+                    await asyncio.sleep(0.3 if len(found) == 1 else 0)
+            assert "".join(found) == "word " * 40
+
+    asyncio.run(main())
+
+
 def test_a_second_request_after_one_that_was_left() -> None:
     async def main() -> None:
         async with serving([Reply(text="word " * 1000, pace=0.01), "second"]) as (model, _server):

@@ -190,21 +190,12 @@ async def learn(contact: Contact, options: ModelOptions, found: bool) -> ServerF
             _("The server {url} does not say which models it has.", url=url), _("Name one with --model NAME.")
         )
     model = choose_model(options.model, contact.names, kind, url, listed=contact.listed)
-    window = options.context_window
+    served = await window_of(contact, kind, model)
     notes: list[str] = []
     if found:
         notes.append(_("Found {kind} at {url}, model {model}.", kind=kind, url=url, model=model))
-    if window is None:
-        window = await window_of(contact, kind, model)
-        if kind == "ollama" and (window or OLLAMA_WINDOW) <= OLLAMA_WINDOW:
-            window = window or OLLAMA_WINDOW
-            notes.append(
-                _(
-                    "Ollama serves this model with a context of {n} tokens and silently cuts what is longer. "
-                    "For more, start it with OLLAMA_CONTEXT_LENGTH=32768, or set num_ctx in the model.",
-                    n=window,
-                )
-            )
+    notes += window_notes(kind, served, options.context_window)
+    window = options.context_window or served or (OLLAMA_WINDOW if kind == "ollama" else None)
     return ServerFacts(
         api_base=url,
         model=model,
@@ -214,6 +205,28 @@ async def learn(contact: Contact, options: ModelOptions, found: bool) -> ServerF
         found=found,
         notes=tuple(notes),
     )
+
+
+def window_notes(kind: str, served: int | None, wanted: int | None) -> list[str]:
+    """What the person should know about the server's window."""
+    known = served or (OLLAMA_WINDOW if kind == "ollama" else None)
+    if kind == "ollama" and known and known < (wanted or OLLAMA_WINDOW + 1):
+        return [
+            _(
+                "Ollama serves this model with a context of {n} tokens and silently cuts what is longer. "
+                "For more, start it with OLLAMA_CONTEXT_LENGTH=32768, or set num_ctx in the model.",
+                n=known,
+            )
+        ]
+    if known and wanted and wanted > known:
+        return [
+            _(
+                "The server serves this model with a context of {n} tokens; the context_window of {wanted} is more.",
+                n=known,
+                wanted=wanted,
+            )
+        ]
+    return []
 
 
 async def window_of(contact: Contact, kind: str, model: str) -> int | None:

@@ -37,11 +37,14 @@ class Connection:
         self.overdue = False
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
+        self._waiting = False
+        """Whoever reads the answer may take its time: only the server's silence counts."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, wait: float) -> bool:
         """More data into the buffer; False at the end. Raises TimeoutError."""
         self._deadline = self._loop.time() + wait
+        self._waiting = True
         # One timer for many reads: arming one per read would cost as much as the read.
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm()
@@ -49,6 +52,8 @@ class Connection:
             data = await self.reader.read(READ)
         except OSError:
             data = b""
+        finally:
+            self._waiting = False
         if self.overdue:
             raise TimeoutError
         self.buffer += data
@@ -60,6 +65,8 @@ class Connection:
 
     def _check(self) -> None:
         self._timer = None
+        if not self._waiting:
+            return
         if self._loop.time() < self._deadline:
             self._arm()
             return

@@ -24,6 +24,9 @@ from .options import AgentOptions
 from .paging import read_page
 from .ports import Emitter
 
+INLINE = 1 << 16
+"""Bytes of an output that are read at once; more are read in a thread."""
+
 Remedy = Callable[[Action, Completion], Awaitable[str]]
 """Looks at a failed completion; may put things right with the person's consent and says so in a sentence, else ""."""
 
@@ -151,7 +154,13 @@ class Runner:
             return await self._end(action, "lost", Observation(text=text, shown=str(error)))
         completion = self._keep(completion)
         number = len(self.kept)
-        output = await asyncio.to_thread(self._read, completion.output, f"out{number}")
+        small = completion.output.size < INLINE
+        name = f"out{number}"
+        output = (
+            self._read(completion.output, name)
+            if small
+            else await asyncio.to_thread(self._read, completion.output, name)
+        )
         facts = diagnose(completion, output)
         remedied = [text for remedy in self._remedies if (text := await remedy(action, completion))]
         observation = observe(completion, output, self._cap().characters, (*facts, *remedied))

@@ -244,8 +244,9 @@ Event = (
 )  # fmt: skip
 
 LIVE = (TextDelta, ReasoningDelta, CodeDelta, OutputChunk, Progress)
-DURABLE = (ActionStarted, ActionFinished, ApprovalResolved, TurnStarted, TurnFinished, SessionStarted, ActionProposed)
-"""Committed with synchronous=FULL before the emit returns; the rest are flushed with the next of these."""
+DURABLE = (ActionStarted, ActionFinished, ApprovalResolved, TurnStarted, TurnFinished, SessionStarted)
+"""Committed with synchronous=FULL before the emit returns; the rest are flushed with the next of these, at the latest
+after 50 ms. What proposes an action is on disk before the action begins, because its intent is."""
 
 
 class Stored(Value):

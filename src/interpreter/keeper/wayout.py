@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -56,6 +57,8 @@ def open_way_out(settings: dict[str, Any], *, own_namespace: bool) -> int:
 
 def become_proxy(theirs: socket.socket, life: int, settings: dict[str, Any]) -> None:
     os.setsid()
+    # It may be taken for a part of the kernel's tree, and an interrupt is not meant for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, fds, _, _ = socket.recv_fds(theirs, 1, 1)
     if not fds:
         return

@@ -40,6 +40,7 @@ class Backend(Protocol):
 WALLS = (
     "files",  # nothing is written or read outside
     "names",  # the names of files outside cannot be seen
+    "modes",  # modes, owners and times of files outside cannot be changed
     "protected",  # .git and .interpreter in the working folder are read-only
     "network",  # nothing is reached, or only the proxy
     "services",  # sockets of the host's services cannot be connected to

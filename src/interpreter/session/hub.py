@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from ..types.events import LIVE, Event, SessionClosed, Stored
+from ..types.events import LIVE, Event, KernelEvent, SessionClosed, SessionResumed, SessionStarted, Stored
+
+
+OPENING = (SessionStarted, SessionResumed, KernelEvent)
+"""What the first watch is told of the time before it."""
 
 
 class Log(Protocol):
@@ -50,6 +54,8 @@ class Hub:
         self._log = log
         self._readers = readers
         self._watches: list[Watch] = []
+        self._opening: list[Event] | None = []
+        """What was emitted while the session was opened: nobody could watch yet, so the first watch begins with it."""
 
     async def emit(self, event: Event) -> None:
         """Store, then let the readings (history) and the watchers see it.
@@ -69,6 +75,9 @@ class Hub:
     def watch(self) -> Watch:
         watch = Watch(self._drop)
         self._watches.append(watch)
+        opening, self._opening = self._opening or [], None
+        for event in opening:
+            watch.put(event)
         return watch
 
     def close(self) -> None:
@@ -76,6 +85,8 @@ class Hub:
             watch.put(None)
 
     def _send(self, event: Event) -> None:
+        if self._opening is not None and isinstance(event, OPENING):
+            self._opening.append(event)
         for watch in self._watches:
             watch.put(event)
         if isinstance(event, SessionClosed):

@@ -129,11 +129,12 @@ class Screen:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The moving end of the screen: never higher than the screen, or it could not be drawn over."""
         most = max(2, min(TAIL_LINES, options.size.height - 4))
+        lines: list[list[Segment]] = []
         for part in self._moving():
-            lines = console.render_lines(part, options.update(height=None), pad=False)
-            for line in lines[-most:]:
-                yield from line
-                yield Segment.line()
+            lines += console.render_lines(part, options.update(height=None), pad=False)
+        for line in lines[-most:]:
+            yield from line
+            yield Segment.line()
         yield self._status_line()
 
     def _moving(self) -> list[RenderableType]:

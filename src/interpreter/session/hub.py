@@ -8,7 +8,6 @@ from typing import Protocol
 
 from ..types.events import LIVE, Event, KernelEvent, SessionClosed, SessionResumed, SessionStarted, Stored
 
-
 OPENING = (SessionStarted, SessionResumed, KernelEvent)
 """What the first watch is told of the time before it."""
 

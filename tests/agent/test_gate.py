@@ -45,7 +45,7 @@ ACTION = Action(id="a1", language="python", code=CODE, sha256=code_sha256(CODE))
 
 def make(options: AgentOptions) -> tuple[Recorder, Approvals, Gate]:
     recorder = Recorder()
-    approvals = Approvals(recorder)
+    approvals = Approvals(recorder, can_ask=options.can_ask)
     return recorder, approvals, Gate(options, approvals)
 
 

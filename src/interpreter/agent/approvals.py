@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..errors import UsageError
 from ..text.i18n import _
 from ..types.actions import Action
+from ..types.base import new_id
 from ..types.events import ApprovalRequested, ApprovalResolved
 from ..types.ops import ResolveApproval
 from .ports import Emitter
@@ -16,7 +17,9 @@ from .ports import Emitter
 class Approvals:
     """The pending questions of one session, and the standing answers given with `always`."""
 
-    def __init__(self, emitter: Emitter) -> None:
+    def __init__(self, emitter: Emitter, *, can_ask: bool) -> None:
+        self.can_ask = can_ask
+        """False: nobody is there; whoever would ask must not."""
         self._emitter = emitter
         self._waiting: dict[str, asyncio.Future[ResolveApproval | None]] = {}
         self._always: set[tuple[str, str]] = set()
@@ -70,6 +73,16 @@ class Approvals:
         if answer.answer == "always" and standing:
             self._always.add((request.kind, standing))
         return answer, action
+
+    async def go_on(self, what: str) -> bool:
+        """A bound was met: whether the person says go on. No, where nobody is there."""
+        if not self.can_ask:
+            return False
+        question = _("{what} Go on?", what=what)
+        answer, _edited = await self.ask(
+            ApprovalRequested(approval=new_id("ap"), kind="continue", question=question, subject=what)
+        )
+        return answer is not None and answer.answer in ("yes", "always")
 
     def resolve(self, op: ResolveApproval) -> None:
         """Take an answer.

@@ -56,8 +56,8 @@ def weigh(message: Message) -> int:
 def plan(history: History, over: int) -> Compacted | None:
     """What to shorten so that about `over` tokens become free; None when nothing is left to give way.
 
-    Old outputs first, from the oldest, but not the newest two; then whole old exchanges, but not the newest three; then,
-    in a window that is very small, more of both. What the person said is not touched.
+    Old outputs first, from the oldest, but not the newest two; then whole old exchanges, but not the newest three;
+    then, in a very small window, more of both. What the person said is not touched.
     """
     for keep_outputs, keep_exchanges in ((2, 3), (1, 1)):
         if actions := _outputs(history, over, keep_outputs):

@@ -35,7 +35,6 @@ class Gate:
     def __init__(self, options: AgentOptions, approvals: Approvals) -> None:
         self._approvals = approvals
         self.auto = options.auto_run
-        self.can_ask = options.can_ask
 
     async def admit(self, action: Action, where: str) -> Admitted | Refused:
         """Decide about one action; `where` says in which walls and folder it would run."""
@@ -43,7 +42,7 @@ class Gate:
             return self._admitted(action, "auto")
         if self._approvals.stands("run", action.language):
             return self._admitted(action, "always")
-        if not self.can_ask:
+        if not self._approvals.can_ask:
             return Refused("not_run", "Not run: it needs an approval and nobody was there to give one.", "waiting")
         request = ApprovalRequested(
             approval=new_id("ap"), kind="run", action=action.id, subject=action.sha256, where=where

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -50,8 +49,8 @@ def named_paths(text: str, home: Path) -> list[str]:
 class Grants:
     """Asks once for each path of the task that the walls hide."""
 
-    def __init__(self, granter: Granter, approvals: Approvals, emitter: Emitter, can_ask: Callable[[], bool]) -> None:
-        self._granter, self._approvals, self._emitter, self._can_ask = granter, approvals, emitter, can_ask
+    def __init__(self, granter: Granter, approvals: Approvals, emitter: Emitter) -> None:
+        self._granter, self._approvals, self._emitter = granter, approvals, emitter
         self._asked: set[str] = set()
 
     async def offer(self, text: str) -> None:
@@ -63,7 +62,7 @@ class Grants:
             if self._granter.forbidden(path):
                 await self._tell(f"{path} lies outside the sandbox and is never opened to code.")
                 continue
-            if not self._can_ask():
+            if not self._approvals.can_ask:
                 await self._tell(f"{path} lies outside the sandbox; nobody was there to allow reading it.")
                 continue
             await self._ask(path)

@@ -32,9 +32,8 @@ class MissingModules:
         install: Install,
         approvals: Approvals,
         setting: Literal["ask", "yes", "no"],
-        can_ask: Callable[[], bool],
     ) -> None:
-        self._install, self._approvals, self._setting, self._can_ask = install, approvals, setting, can_ask
+        self._install, self._approvals, self._setting = install, approvals, setting
         self._answered: set[str] = set()
 
     async def __call__(self, action: Action, completion: Completion) -> str:
@@ -60,7 +59,7 @@ class MissingModules:
     async def _may(self, wanted: Wanted) -> bool:
         if self._setting == "yes":
             return wanted.known
-        if self._setting == "no" or not self._can_ask():
+        if self._setting == "no" or not self._approvals.can_ask:
             return False
         question = _("Install {package} into this project's environment?", package=wanted.requirement)
         if wanted.caution:

@@ -52,8 +52,8 @@ class Outputs(Protocol):
 class Watcher:
     """What an execution says while it runs, turned into live events and questions."""
 
-    def __init__(self, action: str, emitter: Emitter, approvals: Approvals, can_ask: bool) -> None:
-        self._action, self._emitter, self._approvals, self._can_ask = action, emitter, approvals, can_ask
+    def __init__(self, action: str, emitter: Emitter, approvals: Approvals) -> None:
+        self._action, self._emitter, self._approvals = action, emitter, approvals
         self._cleaners = {"stdout": StreamCleaner(), "stderr": StreamCleaner()}
 
     def output(self, stream: str, data: bytes, skipped: int) -> None:
@@ -74,7 +74,7 @@ class Watcher:
 
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         """The line that the person types, or None: nobody is there, or they will not answer."""
-        if not self._can_ask:
+        if not self._approvals.can_ask:
             return None
         request = ApprovalRequested(
             approval=new_id("ap"),
@@ -136,7 +136,7 @@ class Runner:
         return await self._finish(action, execution, self._executor.reattach(execution, watcher), watcher)
 
     def _watcher(self, action: Action) -> Watcher:
-        return Watcher(action.id, self._emitter, self._approvals, self._options.can_ask)
+        return Watcher(action.id, self._emitter, self._approvals)
 
     async def _finish(
         self, action: Action, execution: str, work: Awaitable[Completion], watcher: Watcher
@@ -152,7 +152,7 @@ class Runner:
         except KernelError as error:
             text = f"Not run, or not to its end: the interpreter's own machinery failed, not your code. {error.message}"
             return await self._end(action, "lost", Observation(text=text, shown=str(error)))
-        completion = self._keep(completion)
+        completion = await self._keep(completion)
         number = len(self.kept)
         small = completion.output.size < INLINE
         name = f"out{number}"
@@ -176,12 +176,13 @@ class Runner:
             text = read_head_tail(ref, cap.characters * cap.tokens // tokens, name)
         return text
 
-    def _keep(self, completion: Completion) -> Completion:
+    async def _keep(self, completion: Completion) -> Completion:
         """Move the whole output to where it stays; a full disk leaves it where the keeper wrote it."""
         ref = completion.output
         if ref.path:
             try:
-                ref = self._outputs.put_output(ref)
+                small = ref.size < INLINE
+                ref = self._outputs.put_output(ref) if small else await asyncio.to_thread(self._outputs.put_output, ref)
             except StoreError:
                 ref = completion.output
         self.kept.append(ref)

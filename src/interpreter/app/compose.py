@@ -31,11 +31,11 @@ from ..llm.http import HttpModel
 from ..sandbox import Walls, safe_workspace, workspace_profile
 from ..session.hub import Hub
 from ..session.resume import read_past, take_up
-from ..session.service import Session
+from ..session.service import Parts, Session
 from ..store import SessionLog, Store, default_home
 from ..text.i18n import _
 from ..types.base import new_id
-from ..types.events import ApprovalRequested, KernelEvent, SessionStarted
+from ..types.events import KernelEvent, SessionStarted
 from ..types.languages import spellings
 from ..types.walls import Profile
 from .meeting import Meeting
@@ -191,25 +191,9 @@ class Composer:
 
     def _session(self) -> tuple[Session, Runner]:
         settings, agent = self.settings, self.settings.agent
-        approvals = Approvals(self.hub)
+        approvals = Approvals(self.hub, can_ask=agent.can_ask)
         gate = Gate(agent, approvals)
-        mind = Mind(
-            self.client,
-            self.history,
-            self.hub,
-            tools(self.languages),
-            spellings(),
-            context_window=settings.llm.context_window,
-            max_tokens=settings.llm.max_tokens,
-            temperature=settings.llm.temperature,
-        )
-
-        def can_ask() -> bool:
-            return agent.can_ask
-
-        def cap() -> Cap:
-            return Cap(settings.max_output, None) if settings.max_output else mind.cap()
-
+        mind = self._mind()
         runner = Runner(
             self.kernels,
             self.log,
@@ -218,40 +202,40 @@ class Composer:
             agent,
             settings.limits,
             sandbox=self.walls.describe(),
-            cap=cap,
-            remedies=(MissingModules(self._install, approvals, agent.install, can_ask),),
+            cap=lambda: Cap(settings.max_output, None) if settings.max_output else mind.cap(),
+            remedies=(MissingModules(self._install, approvals, agent.install),),
         )
-
-        async def go_on(text: str) -> bool:
-            if not agent.can_ask:
-                return False
-            request = ApprovalRequested(
-                approval=new_id("ap"), kind="continue", question=_("{what} Go on?", what=text), subject=text
-            )
-            answer, _edited = await approvals.ask(request)
-            return answer is not None and answer.answer in ("yes", "always")
-
-        loop = Loop(mind, gate, runner, self.hub, go_on, lambda: self.where)
-        grants = Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub, can_ask)
-        session = Session(
-            self.log.id,
-            self.workspace,
-            self.hub,
-            approvals,
-            gate,
-            mind,
-            runner,
-            loop,
-            self.kernels,
-            agent,
+        parts = Parts(
             log=self.log,
-            where=self.where,
+            workspace=self.workspace,
             scratch=self.scratch,
+            where=self.where,
+            hub=self.hub,
+            approvals=approvals,
+            gate=gate,
+            mind=mind,
+            runner=runner,
+            loop=Loop(mind, gate, runner, self.hub, approvals.go_on, lambda: self.where),
+            machines=self.kernels,
+            options=agent,
+            prepare=Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub).offer,
             settle=self.tasks.drain,
             release=self._release,
-            prepare=grants.offer,
         )
-        return session, runner
+        return Session(parts), runner
+
+    def _mind(self) -> Mind:
+        llm = self.settings.llm
+        return Mind(
+            self.client,
+            self.history,
+            self.hub,
+            tools(self.languages),
+            spellings(),
+            context_window=llm.context_window,
+            max_tokens=llm.max_tokens,
+            temperature=llm.temperature,
+        )
 
     async def _install(self, requirements: Sequence[str]) -> Installed:
         return await install(

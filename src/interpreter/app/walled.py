@@ -30,7 +30,8 @@ class WalledGrants:
 
     async def grant(self, path: str) -> bool:
         """True when living kernels see the path; False when they were ended so that new ones do."""
-        if self._walls.grant(path, "read"):
+        name = self._walls.grant(path, "read")
+        if name and await self._kernels.grant(name, os.path.realpath(path)):
             return True
         await self._kernels.restart()
         return False

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..text.clean import clean_text
 from ..text.cut import head_tail, join_cut
+from ..text.decode import looks_binary, placeholder
 from ..types.actions import OutputRef
 
 Stream = Literal["stdout", "stderr"]
@@ -36,6 +37,9 @@ def read_head_tail(ref: OutputRef, cap: int, name: str) -> str:
     be read gives a sentence that says so.
     """
     try:
+        start = read_output(ref, 0, 4096)
+        if looks_binary(start):
+            return f"{placeholder(start, ref.size)} Its whole content is kept as {name}.\n"
         if ref.size <= 4 * cap:
             text = head_tail(clean_text(read_output(ref, 0, ref.size)), cap, name)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,43 +60,52 @@ KEPT = {"waiting": 3600.0, "interrupted": 600.0, "limit": 600.0, "model": 600.0}
 """Seconds that kernels live on after a turn that ended this way; after the others they end with the session."""
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a session is made of; `app` puts it together."""
+
+    log: SessionLog
+    workspace: Path
+    scratch: Path
+    where: str
+    hub: Hub
+    approvals: Approvals
+    gate: Gate
+    mind: Mind
+    runner: Runner
+    loop: Loop
+    machines: Machines
+    options: AgentOptions
+    prepare: Preparation
+    settle: Callable[[], Awaitable[None]]
+    """Waits for what was begun beside the session."""
+    release: Callable[[], None]
+    """Lets go of the log."""
+
+
 class Session:
     """A conversation with a model, its kernels, and its log."""
 
-    def __init__(
-        self,
-        session: str,
-        workspace: Path,
-        hub: Hub,
-        approvals: Approvals,
-        gate: Gate,
-        mind: Mind,
-        runner: Runner,
-        loop: Loop,
-        machines: Machines,
-        options: AgentOptions,
-        *,
-        log: SessionLog,
-        where: str,
-        scratch: Path,
-        settle: Callable[[], Awaitable[None]],
-        release: Callable[[], None],
-        prepare: Preparation,
-    ) -> None:
-        self.id = session
-        self.workspace = workspace
-        self.log = log
-        self.where = where
+    def __init__(self, parts: Parts) -> None:
+        self.id = parts.log.id
+        self.workspace = parts.workspace
+        self.log = parts.log
+        self.where = parts.where
         """In which walls code runs, in words."""
-        self.scratch = scratch
+        self.scratch = parts.scratch
         """The session's folder for passing files, which the code may read and write."""
         self.turns: list[str] = []
         """Ids of the turns that the conversation holds."""
         self.pending: tuple[Action, ...] = ()
         """Actions that waited for an approval when the session was left; an empty SubmitInput goes on with them."""
-        self._hub, self._approvals, self._gate, self._mind = hub, approvals, gate, mind
-        self._runner, self._loop, self._machines, self._options = runner, loop, machines, options
-        self._settle, self._release, self._prepare = settle, release, prepare
+        self._hub, self._approvals, self._gate, self._mind = parts.hub, parts.approvals, parts.gate, parts.mind
+        self._runner, self._loop, self._machines, self._options = (
+            parts.runner,
+            parts.loop,
+            parts.machines,
+            parts.options,
+        )
+        self._settle, self._release, self._prepare = parts.settle, parts.release, parts.prepare
         self._tasks = Tasks()
         self._turn: Turn | None = None
         self._running: asyncio.Task[None] | None = None

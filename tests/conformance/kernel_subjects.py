@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,6 +104,25 @@ def _deno_kernel() -> Runtime | None:
 PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}
 
 SUBJECTS = [
+    Subject(
+        name="python",
+        runtime=lambda: find_runtime("python", KernelOptions(python=sys.executable)),
+        say="import sys\nprint('hi')\nprint('err', file=sys.stderr)",
+        set="kept = 41\ndef add(n): return kept + n",
+        get="add(1)",
+        exit="import sys; sys.exit(3)",
+        error="open('/no/such/file')",
+        error_says="/no/such/file",
+        busy="while True: pass",
+        nap="import time; time.sleep(60)",
+        child="import subprocess; subprocess.run('sleep 60', shell=True); print('never')",
+        big="print('x' * 5000000)",
+        unicode="print('héllo 中文 😀')",
+        ask="import sys; print('[' + sys.stdin.read() + ']')",
+        cwd="import os; print(os.getcwd())",
+        background="import subprocess; p = subprocess.Popen(['sleep', '60']); print('went on')",
+        die="import os; os.kill(os.getpid(), 9)",
+    ),
     Subject(
         name="shell",
         runtime=_own("shell"),

@@ -1,4 +1,4 @@
-"""Every kernel but Python's keeps the same promises. What one cannot keep is named beside it, with the reason."""
+"""Every kernel keeps the same promises. What one cannot keep is named beside it, with the reason."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from pathlib import Path
 from typing import Any
 
-from interpreter.kernels import Hello, KernelOptions, Kernels
+from interpreter.kernels import Hello, KernelOptions, Kernels, Walls
 from interpreter.types.actions import Action, Completion, Display, Permit
 from interpreter.types.base import code_sha256, new_id
 from interpreter.types.events import KernelEvent
@@ -118,10 +118,11 @@ class Begun:
 class Bench:
     """A session's kernels."""
 
-    def __init__(self, run_dir: Path, cwd: Path, options: KernelOptions, walls: OpenWalls | None = None) -> None:
+    def __init__(self, run_dir: Path, cwd: Path, options: KernelOptions, walls: Walls | None = None) -> None:
         self.run_dir = run_dir
         self.events: list[KernelEvent] = []
-        self.kernels = Kernels(run_dir, walls or OpenWalls(cwd), options, self.events.append)
+        self.walls: Walls = walls or OpenWalls(cwd)
+        self.kernels = Kernels(run_dir, self.walls, options, self.events.append)
         self.hello = Hello(version=0)
 
     def begin(self, code: str, language: str = "python", sink: Watching | None = None, **limits: Any) -> Begun:

@@ -89,6 +89,7 @@ class Driver:
         self.namespace = self.fresh_main()
         self.outputs = [high(1, 241), high(2, 242)]
         self.settled = False
+        self.reserve = None
 
     @staticmethod
     def fresh_main():
@@ -137,7 +138,7 @@ class Driver:
             poll.register(self.channel, select.POLLIN)
             poll.poll()
             self.deferred = True
-            data = os.read(self.channel, 1 << 20)
+            data = os.read(self.channel, 1 << 16)
             self.buffer += data
             self.resume()
             if not data:
@@ -189,15 +190,11 @@ class Driver:
                 for alias in statement.names:
                     feature = getattr(future, alias.name, None)
                     flags |= getattr(feature, "compiler_flag", 0)
-        codes = []
         last = tree.body[-1] if tree.body else None
+        shown = None
         if isinstance(last, _ast.Expr) and not silenced(source, last):
-            tree.body.pop()
-            shown = _ast.Interactive(body=[last])
-        else:
-            shown = None
-        if tree.body:
-            codes.append(compile(tree, name, "exec", flags, True))
+            shown = _ast.Interactive(body=[tree.body.pop()])
+        codes = [compile(tree, name, "exec", flags, True)] if tree.body else []
         if shown:
             codes.append(compile(shown, name, "single", flags, True))
         self.flags = flags & ~_ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -247,6 +244,8 @@ class Driver:
             return {"status": "ok", "exit_status": 0}
         except BaseException as error:
             self.running = False
+            if isinstance(error, MemoryError):
+                self.reserve = None
             if os.getpid() != self.home:
                 self.end_fork(error)
             try:
@@ -271,6 +270,7 @@ class Driver:
 
     def execute(self, token, code):
         self.settle_in()
+        self.part("streams")["refill"]()
         self.count += 1
         name = "<cell %d>" % self.count
         self.remember(name, code)

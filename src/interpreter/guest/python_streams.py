@@ -16,6 +16,7 @@ now = time.monotonic
 MANY = 200
 """Lines within `WINDOW` seconds above which they are gathered."""
 WINDOW = 0.02
+RESERVE = 4 << 20
 HOLD = 0.01
 """Seconds for which lines are gathered."""
 
@@ -103,6 +104,14 @@ def install():
     sys.stdout.flush()
     sys.stdout = sys.__stdout__ = stream
     buffers.append(buffer)
+
+
+def refill():
+    """Set memory aside that is given up when a cell has used up all, so that the next one can be read and free some."""
+    try:
+        driver.reserve = driver.reserve or bytearray(RESERVE)
+    except MemoryError:
+        pass
 
 
 def settle():

@@ -17,6 +17,7 @@ from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Permit
 from ..types.base import code_sha256, new_id
 from ..types.events import KernelEvent
+from ..types.languages import LANGUAGES
 from ..types.walls import Limits
 from .contracts import Hello, KernelOptions, Running, Sink, Walls
 from .link import Link, Refusal, connect, lost
@@ -158,6 +159,7 @@ class Kernels:
                     launch=launch,
                     driver=runtime.driver,
                     parts=runtime.parts,
+                    **runtime.extra,
                 )
             except Refusal as error:
                 self._living.pop(language, None)
@@ -197,7 +199,6 @@ class Kernels:
             "limits": limits,
             "interactive": True,
             "grace": self._options.grace,
-            **self._runtime(action.language).extra,
         }
         done = self._expect(execution, sink)
         try:
@@ -314,8 +315,13 @@ class Kernels:
                 waiting.set_exception(lost())
 
     def available(self) -> dict[str, str]:
-        """Languages that can be run here, and with what."""
-        return {"python": self._runtime("python").argv[0]}
+        """Languages that can be run here, and with what program."""
+        found: dict[str, str] = {}
+        for language in LANGUAGES:
+            with contextlib.suppress(LanguageMissing):
+                runtime = self._runtime(language.name)
+                found[language.name] = runtime.argv[0] if runtime.dialect != "program" else language.title
+        return found
 
     def missing(self, language: str) -> str:
         """What to install for a language that cannot be run; empty when it can."""

@@ -34,7 +34,7 @@ class Runtime(Value):
     env: dict[str, str] = {}
     readable: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
-    """Further fields of each `execute` request, for dialect program."""
+    """Further fields of the `start` request, for dialect program."""
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,111 @@
+"""Kernels behind the real walls: what works in the open works inside."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from interpreter.errors import SandboxUnavailable
+from interpreter.kernels import KernelOptions
+from interpreter.sandbox import Walls, workspace_profile
+from interpreter.types.walls import MIB, Limits
+from tests.kernels.bench import Bench, Watching, go
+
+READABLE = tuple({sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))})
+
+
+def bench_in(folder: Path, backend: str, **limits: int) -> Bench:
+    """Skips where the machine has no such walls."""
+    for name in ("work", "scratch", "home"):
+        (folder / name).mkdir(exist_ok=True)
+    profile = workspace_profile(
+        folder / "work",
+        folder / "scratch",
+        home=folder / "home",
+        readable=READABLE,
+        backend=backend,  # pyright: ignore[reportArgumentType]  # one of two literals
+        limits=Limits(**limits),
+    )
+    try:
+        walls = Walls(profile)
+    except SandboxUnavailable as error:
+        pytest.skip(f"{backend}: {error}")
+    return Bench(folder / "run", folder / "work", KernelOptions(python=sys.executable), walls)
+
+
+@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+def test_a_kernel_lives_inside(tmp_path: Path, backend: str) -> None:
+    async def work() -> None:
+        bench = bench_in(tmp_path, backend)
+        await bench.kernels.open()
+        try:
+            assert (await bench.run("x = 41\nx + 1")).result == "42"
+            ran = await bench.run("open('made.txt', 'w').write('1')\nopen('/etc/made', 'w')")
+            assert ran.error
+            assert ran.error.name in ("PermissionError", "OSError")
+            assert (tmp_path / "work" / "made.txt").read_text() == "1"
+            ran = await bench.run(f"open({str(tmp_path / 'run' / 'token')!r}).read()")
+            assert ran.status == "error"
+            for code in ("while True: pass", "import subprocess\nsubprocess.run(['sleep', '60'])"):
+                begun = bench.begin("print('on', flush=True)\n" + code)
+                await begun.sink.until(b"on")
+                await bench.kernels.interrupt()
+                ran = await begun.end()
+                assert (ran.status, ran.restarted) == ("interrupted", False), ran
+            assert (await bench.run("input('?')", sink=Watching(lambda p, s: "yes"))).result == "'yes'"
+            ran = await bench.run("import os\nos._exit(9)")
+            assert (ran.status, ran.exit_status) == ("died", 9)
+            assert (await bench.run("'new'")).result == "'new'"
+            stubborn = "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('on')\ntime.sleep(60)"
+            ran = await bench.run(stubborn, timeout=0.1)
+            assert (ran.status, ran.restarted) == ("timeout", True)
+        finally:
+            await bench.kernels.close()
+
+    go(work())
+
+
+@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+def test_too_much_memory_is_a_limit_or_an_error_and_the_session_goes_on(tmp_path: Path, backend: str) -> None:
+    async def work() -> None:
+        bench = bench_in(tmp_path, backend, memory=256 * MIB)
+        await bench.kernels.open()
+        try:
+            ran = await bench.run("x = bytearray(100 << 30)")
+            assert ran.error or ran.status == "limit"
+            ran = await bench.run("y = []\nwhile True: y.append(b'x' * (1 << 20))")
+            assert ran.status in ("error", "limit"), ran
+            if not ran.restarted:
+                assert (await bench.run("del y")).status == "ok"
+            assert (await bench.run("'on'")).result == "'on'"
+        finally:
+            await bench.kernels.close()
+
+    go(work())
+
+
+def test_a_grant_reaches_a_living_kernel(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "data.csv").write_text("a,b\n")
+
+    async def work() -> None:
+        bench = bench_in(tmp_path, "bubblewrap")
+        walls = bench.walls
+        assert isinstance(walls, Walls)
+        await bench.kernels.open()
+        try:
+            read = f"open({str(outside / 'data.csv')!r}).read()"
+            assert (await bench.run("kept = 1\n" + read)).status == "error"
+            path = str(outside / "data.csv")
+            assert await bench.kernels.grant(path, walls.grant(path))
+            ran = await bench.run(f"({read}, kept)")
+            assert ran.result == "('a,b\\n', 1)"
+            assert (await bench.run(f"open({path!r}, 'a')")).status == "error"
+        finally:
+            await bench.kernels.close()
+
+    go(work())

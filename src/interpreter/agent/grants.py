@@ -71,7 +71,7 @@ class Grants:
         request = ApprovalRequested(
             approval=new_id("ap"),
             kind="grant",
-            question=_("{path} lies outside the sandbox. May the code read it (only read) in this session?", path=path),
+            question=_("This lies outside the sandbox. May the code read it (only read) in this session?"),
             subject=path,
         )
         answer, _edited = await self._approvals.ask(request)

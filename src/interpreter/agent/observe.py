@@ -35,12 +35,15 @@ def observe(completion: Completion, output: str, cap: int, facts: tuple[str, ...
         output: the program's output, cleaned and already cut to the cap.
         cap: characters that the result, and the traceback, may each have.
         facts: what `diagnose` looked up.
+
+    What the person is shown is the output and the result alone: views show errors and displays in their own way.
     """
     parts: list[str] = []
     if output.strip():
         parts.append(output.rstrip("\n"))
     if completion.result:
         parts.append(head_tail(completion.result.rstrip("\n"), cap // 2))
+    shown = "\n".join(parts)
     if completion.error is not None:
         report = completion.error
         trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
@@ -51,7 +54,6 @@ def observe(completion: Completion, output: str, cap: int, facts: tuple[str, ...
     ending = ending_line(completion)
     if ending:
         parts.append(ending)
-    shown = "\n".join(parts)
     if facts:
         parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in facts))
     text = "\n".join(parts) or "(no output)"

@@ -121,6 +121,8 @@ def keys(error, frames):
     for frame in frames:
         for name in line_names:
             value = frame.get(name)
+            if type(value) in (list, tuple) and value:
+                value = value[0]  # rows of a file: the first stands for all
             if isinstance(value, dict) and not is_table(value) and error.args and error.args[0] not in value:
                 return [repr(key)[:60] if not isinstance(key, str) else key[:60] for key in list(value)[:MOST]]
     return []

@@ -223,7 +223,7 @@ def test_markup_of_rich_in_texts_has_no_effect() -> None:
     shown = drawn(
         *BEGIN, OutputChunk(action="a", stream="stdout", text="[red]o[/red] [/nothing]\n"),
         ActionFinished(action="a", status="ok", observation=Observation(text="", shown=""), completion=done),
-        ModelFailed(turn="t", step=1, error="X", message="[/x] [link=y]z"), END,
+        ModelFailed(turn="t", step=1, error="X", message="[/x] [link=y]z"), END, verbose=True,
     )  # fmt: skip
     for part in ("[red]o[/red] [/nothing]", "[bold]r[/bold]", "[/x] [link=y]z"):
         assert part in shown

@@ -35,8 +35,8 @@ class Plain:
         self._verbose = verbose
         self._said = ""
         """What the model said before its next action, or as its answer."""
-        self._streamed: set[str] = set()
-        """Actions of which output was shown as it came."""
+        self._streamed: dict[str, str] = {}
+        """Actions of which output was shown as it came, with its end."""
         self._open_line = False
         self._progress = ""
 
@@ -50,7 +50,7 @@ class Plain:
                 self._said = event.text.strip()
                 if self._verbose:
                     self._line(words.usage_line(event.usage))
-            case ModelFailed():
+            case ModelFailed() if self._verbose:
                 self._line(_("The model failed: {message}", message=event.message))
             case ActionProposed():
                 self._proposed(event.action)
@@ -104,7 +104,7 @@ class Plain:
         self._line("---")
 
     def _output(self, event: OutputChunk) -> None:
-        self._streamed.add(event.action)
+        self._streamed[event.action] = (self._streamed.get(event.action, "") + event.text)[-words.TRACE :]
         if event.skipped:
             self._line(_("[… {n} bytes are not shown; all of it is kept]", n=event.skipped))
         self._piece(event.text)
@@ -118,9 +118,8 @@ class Plain:
         if done := event.completion:
             if done.result:
                 self._line(done.result.rstrip("\n"))
-            if done.error is not None:
-                report = done.error
-                self._line(reveal(report.traceback.rstrip("\n") or f"{report.name}: {report.message}"))
+            if trace := words.trace_of(done, self._streamed.get(event.action, "") or event.observation.shown):
+                self._line(trace)
             for display in done.displays:
                 self._line(words.display_line(display))
         if ending := words.ending(event):

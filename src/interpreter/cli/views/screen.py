@@ -61,7 +61,7 @@ class Screen:
         self._held: list[Block] = []
         """Blocks that may turn out to be the action itself, and what follows them."""
         self._call, self._output = "", ""
-        self._streamed: set[str] = set()
+        self._streamed: dict[str, str] = {}
         self._pictures: Protocol = protocol(os.environ)
 
     def show(self, event: Event) -> None:
@@ -234,7 +234,8 @@ class Screen:
         self._end_thoughts()
         self._settle()
         self._call = ""
-        self._print(Text(_("The model failed: {message}", message=event.message), "yellow"))
+        if self._verbose:  # the end of the turn says it
+            self._print(Text(_("The model failed: {message}", message=event.message), "yellow"))
 
     def _proposed(self, action: Action) -> None:
         self._settle(action)
@@ -244,7 +245,7 @@ class Screen:
         self._print(rule(""))
 
     def _chunk(self, event: OutputChunk) -> None:
-        self._streamed.add(event.action)
+        self._streamed[event.action] = (self._streamed.get(event.action, "") + event.text)[-words.TRACE :]
         if event.skipped:
             self._print(Text(_("[… {n} bytes are not shown; all of it is kept]", n=event.skipped), "dim"))
         whole, newline, rest = (self._output + event.text).rpartition("\n")
@@ -258,7 +259,7 @@ class Screen:
         if self._output:
             self._print(Text(self._output), soft_wrap=True)
             self._output = ""
-        for renderable in finished_parts(event, streamed=event.action in self._streamed):
+        for renderable in finished_parts(event, self._streamed.get(event.action)):
             self._print(renderable, soft_wrap=True)
         for display in event.completion.displays if event.completion else ():
             if drawn := picture(display.path, display.mime, self._pictures):
@@ -282,19 +283,18 @@ class Screen:
             self._print(Text(words.turn_line(event), "dim"))
 
 
-def finished_parts(event: ActionFinished, *, streamed: bool) -> list[Text]:
-    """What is drawn of a finished action beside its streamed output."""
+def finished_parts(event: ActionFinished, streamed: str | None) -> list[Text]:
+    """What is drawn of a finished action beside its streamed output (None: nothing was streamed)."""
     if event.status in ("refused", "denied", "not_run"):
         return []
     parts: list[Text] = []
-    if not streamed and (shown := event.observation.shown.rstrip("\n")):
+    if streamed is None and (shown := event.observation.shown.rstrip("\n")):
         parts.append(Text(shown))
     if done := event.completion:
         if done.result:
             parts.append(Text(done.result.rstrip("\n")))
-        if report := done.error:
-            trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
-            parts.append(Text(reveal(trace), "red"))
+        if trace := words.trace_of(done, event.observation.shown if streamed is None else streamed):
+            parts.append(Text(trace, "red"))
     return parts
 
 

@@ -13,6 +13,8 @@ from ...types.messages import Usage
 from ..contract import Question
 
 KEPT_SHORT = 10.0
+TRACE = 20_000
+"""Characters of a streamed output that are remembered, to see whether a traceback was among them."""
 
 
 def seconds(value: float) -> str:
@@ -89,6 +91,14 @@ def ending(event: ActionFinished) -> str:
             return _("not run")
         case "refused":
             return _("not run: {reason}", reason=event.observation.shown or event.observation.text)
+
+
+def trace_of(done: Completion, streamed: str) -> str:
+    """The error's traceback, unless the program's own output that was shown holds it already."""
+    if done.error is None:
+        return ""
+    trace = reveal(done.error.traceback.rstrip("\n") or f"{done.error.name}: {done.error.message}")
+    return "" if trace.strip() in streamed else trace
 
 
 def display_line(display: Display) -> str:

@@ -21,7 +21,7 @@ from ..agent.remedies import MissingModules
 from ..agent.runner import Runner
 from ..aio import Tasks
 from ..config.settings import Settings
-from ..errors import KernelError, ModelError, SandboxUnavailable
+from ..errors import InterpreterError, KernelError, SandboxUnavailable
 from ..kernels.contracts import KernelOptions
 from ..kernels.environments import find_environment
 from ..kernels.install import Installed, install
@@ -184,7 +184,7 @@ class Composer:
         async def contact() -> None:
             try:
                 await self.client.connect()
-            except ModelError:
+            except InterpreterError:
                 return  # told by the turn that needs it
 
         self.tasks.start(contact())

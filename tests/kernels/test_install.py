@@ -24,6 +24,8 @@ from interpreter.kernels.environments import PythonEnvironment, base_python, fin
 from interpreter.kernels.indexes import index_settings
 from interpreter.kernels.install import Installed, install, installer_profile
 from interpreter.sandbox import choose
+from interpreter.sandbox.bubblewrap import Bubblewrap
+from interpreter.sandbox.choice import BACKENDS
 from interpreter.types.events import Progress
 from interpreter.types.walls import Profile
 
@@ -386,10 +388,10 @@ async def test_two_installs_into_one_environment_take_turns(bare: Place) -> None
 
 
 async def test_walls_that_cannot_be_put_up_are_said_and_nothing_runs(
-    bare: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bare: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel(bare.wheels, "frobs")
-    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setitem(BACKENDS, "bubblewrap", Bubblewrap(folders=()))
     bare.backend = "bubblewrap"
     result = await bare.install("frobs")
     assert (result.ok, result.reason) == (False, "walls")

@@ -18,7 +18,7 @@
   const { isPromise, isNativeError } = util.types;
 
   const RESULT = 64 * 1024;
-  const state = { running: '', failed: null, timers: [], cell: '' };
+  const state = { running: '', pending: false, failed: null, timers: [], cell: '' };
 
   function hide(name, value) {
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
@@ -146,12 +146,24 @@
     return { name, message, traceback, line: lineOf(traceback) };
   }
 
-  const session = new Session();
-  session.connect();
   const key = '__' + require('node:crypto').randomBytes(12).toString('hex');
+  let session = null;
   const flushed = setImmediate;
   let helper = null;
   let given;
+
+  // A new session also after each interrupt: the old one waits for a promise that will never be settled, and some
+  // versions of V8 abort when they find it collected.
+  function connect() {
+    if (session) session.disconnect();
+    session = new Session();
+    session.connect();
+    hide(key, (value) => {
+      given = value;
+    });
+    helper = post('Runtime.evaluate', { expression: `globalThis.${key}` }).result.objectId;
+    delete globalThis[key];
+  }
 
   function post(method, params) {
     let known;
@@ -173,7 +185,7 @@
   }
 
   function begin({ id, cell, expression }) {
-    Object.assign(state, { running: id, cell, failed: null, timers: [] });
+    Object.assign(state, { running: id, cell, pending: true, failed: null, timers: [] });
     const how = { expression, replMode: true, awaitPromise: true, objectGroup: cell, silent: false };
     session.post('Runtime.evaluate', how, (error, answer) => finish(id, error, answer));
   }
@@ -181,6 +193,7 @@
   // What is left in the queues still belongs to the cell, and so does a promise that it leaves as its value.
   async function finish(id, error, answer) {
     if (state.running !== id) return;
+    state.pending = false;
     if (error) {
       const message = String(error.message);
       const never = message.includes('Promise was collected') ? 'nothing can settle the promise that it waits for' : message;
@@ -208,6 +221,7 @@
   function report(id, message) {
     if (state.running !== id) return;
     Object.assign(state, { running: '', timers: [] });
+    if (state.pending) connect();
     port.postMessage({ op: 'done', id, ...message });
   }
 
@@ -232,15 +246,12 @@
     else if (message.op === 'stopped') {
       dropTimers();
       state.running = '';
+      connect();
     }
   });
   prepareGlobals();
   hide('imp\u043ert', importer);
-  hide(key, (value) => {
-    given = value;
-  });
-  helper = post('Runtime.evaluate', { expression: `globalThis.${key}` }).result.objectId;
-  delete globalThis[key];
+  connect();
   process.exit = function exit(code) {
     const status = code === undefined ? process.exitCode : code;
     port.postMessage({ op: 'exit', id: state.running, code: Number(status) & 255 || 0 });

@@ -31,30 +31,35 @@ OPEN_HEREDOC = re.compile(rb"here-document at line (\d+) delimited by end-of-fil
 PATIENCE = 4
 """Of the kernel's repeated requests to interrupt, every so many sends the signal again."""
 
-DUMP = (
-    "{ builtin declare -p; builtin declare -f; builtin declare -F; builtin alias -p; builtin umask -p; "
-    "builtin printf 'cd -- %q\\n' \"$PWD\"; builtin trap -p; builtin printf 'set --'; "
-    "((!$#)) || builtin printf ' %q' \"$@\"; builtin printf '\\n'; builtin shopt -p; builtin set +o; "
+STATE = (
+    "builtin declare -p; builtin declare -f; builtin declare -F; builtin alias -p; builtin umask -p; "
+    "builtin printf 'cd -- %q\\n' \"$PWD\"; builtin trap -p; builtin shopt -p; builtin set +o; "
 )
+WORDS = "builtin printf 'set --'; ((!$#)) || builtin printf ' %q' \"$@\"; builtin printf '\\n'"
 
 
 class Shell:
     """What differs between shells: the words and numbers of the lines that we send."""
 
-    fds = {"code": 251, "control": 252, "dump": 253, "commands": 254}
+    fds = {"words": 248, "code": 251, "control": 252, "dump": 253, "commands": 254}
     talks = False
     """Other words than ours may come from it."""
 
     def begin(self) -> str:
-        dump = self.dump("exit").replace("'", "'\\''")
-        quiet = f"PS1= PS2= PS4='+ '; unset HISTFILE MAILCHECK; trap '{dump}' EXIT"
+        # Of a shell that exits inside a function, the words would be those of the function.
+        dump = f"{{ {STATE}((${{#FUNCNAME[@]}} > 1)) || {{ {WORDS}; }}; builtin printf '# exit\\n'; }} >|/dev/fd/253"
+        quoted = dump.replace("'", "'\\''")
+        quiet = f"PS1= PS2= PS4='+ '; unset HISTFILE MAILCHECK; trap '{quoted}' EXIT"
         return f"{quiet}\nprintf 'ready %s\\n' \"$BASH_VERSION\" >&252\n"
 
-    def dump(self, when: str) -> str:
-        return f"{DUMP}builtin printf '# {when}\\n'; }} >|/dev/fd/253"
+    def dump(self) -> str:
+        return f"{{ {STATE}builtin printf '# start\\n'; }} >|/dev/fd/253; {{ {WORDS}; }} >|/dev/fd/248\n"
+
+    def no_dump(self) -> str:
+        return ": >|/dev/fd/253\n"
 
     def restore(self) -> str:
-        return ". /dev/fd/253\n"
+        return ". /dev/fd/248\n. /dev/fd/253\n"
 
     def check(self, token: str) -> str:
         return f"LC_ALL=C \"$BASH\" -n /dev/fd/251 2>|/dev/fd/253\nprintf 'checked {token}\\n' >&252\n"
@@ -65,8 +70,7 @@ class Shell:
         return f"{before}. /dev/fd/251 0</dev/null 1>&249 2>&250 249>&- 250>&- 252>&-\n{self.mark(token)}"
 
     def mark(self, token: str) -> str:
-        # No quotes: a shell that dies here may leave half of the line to the next one.
-        return f"builtin echo done {token} $? >&252\n"
+        return f'builtin echo done {token} "$?" >&252\n'
 
 
 class PlainShell(Shell):
@@ -76,14 +80,20 @@ class PlainShell(Shell):
     comes to us together with its own complaints.
     """
 
-    fds = {"code": 5, "control": 6, "dump": 7, "commands": 8}
+    fds = {"code": 5, "control": 6, "dump": 7, "commands": 8, "words": 9}
     talks = True
 
     def begin(self) -> str:
-        dump = self.dump("exit").replace("'", "'\\''")
+        dump = self._state("exit").replace("'", "'\\''")
         return f"trap '{dump}' EXIT\nprintf 'ready sh\\n' >&6\n"
 
-    def dump(self, when: str) -> str:
+    def dump(self) -> str:
+        return self._state("start") + "\n"
+
+    def no_dump(self) -> str:
+        return ": >|/dev/fd/7\n"
+
+    def _state(self, when: str) -> str:
         lines = "set; export -p; alias | sed 's/^/alias /'; echo \"umask $(umask)\"; echo 'cd -- \"$PWD\"'"
         return f"{{ {lines}; echo '# {when}'; }} >|/dev/fd/7"
 
@@ -97,7 +107,7 @@ class PlainShell(Shell):
         return ". /dev/fd/5 0</dev/null 1>&3 2>&4 3>&- 4>&- 6>&-\n"
 
     def mark(self, token: str) -> str:
-        return f"echo done {token} $? >&6\n"
+        return f'echo done {token} "$?" >&6\n'
 
 
 class Bash:
@@ -109,6 +119,7 @@ class Bash:
         self._shell = PlainShell() if os.path.basename(argv[-1]) == "sh" else Shell()
         self._code = nameless("code")
         self._dump = nameless("dump")
+        self._words = nameless("words")
         self._commands: Sender | None = None
         self._control = -1
         self._feed = -1
@@ -131,7 +142,8 @@ class Bash:
             os.set_blocking(fd, False)
         fds = self._shell.fds
         inner = {0: source, fds["code"]: self._code, fds["control"]: control_inner}
-        self.kernel.spawn(inner | {fds["dump"]: self._dump, fds["commands"]: commands_inner})
+        inner |= {fds["dump"]: self._dump, fds["words"]: self._words}
+        self.kernel.spawn(inner | {fds["commands"]: commands_inner})
         for fd in (source, control_inner, commands_inner):
             os.close(fd)
         driver = Sender(loop, driver_feed, lambda: None)
@@ -158,9 +170,9 @@ class Bash:
 
     def _run(self, code: bytes) -> None:
         if self._dumped <= ALWAYS_DUMP or MAY_END.search(code):
-            self._send(self._shell.dump("start") + "\n")
+            self._send(self._shell.dump())
         else:
-            rewrite(self._dump, b"")
+            self._send(self._shell.no_dump())
         self._send(self._shell.run(self._token, self._last))
 
     def interrupt(self) -> None:
@@ -177,7 +189,7 @@ class Bash:
             for fd in (self._control, self._feed):
                 self.kernel.loop.unwatch(fd)
                 os.close(fd)
-            for fd in (self._code, self._dump):
+            for fd in (self._code, self._dump, self._words):
                 os.close(fd)
             self._control = -1
             self._commands = None
@@ -211,10 +223,8 @@ class Bash:
                 self._ended(int(status) & 255)
             case ["checked", token] if token == self._token:
                 self._checked()
-            case ["done", token, *digits] if token == self._token:
-                # An IFS of digits splits the number.
-                status = "".join(digits)
-                self._last = int(status) & 255 if status.isdecimal() else 1
+            case ["done", token, status] if token == self._token and status.isdecimal():
+                self._last = int(status) & 255
                 self._finish(self._last, {})
             case ["done", token, *_] if token == self._stale:
                 pass
@@ -257,7 +267,8 @@ class Bash:
         kept = (
             "kept" if tail.endswith(b"# exit\n") else "as before this code" if tail.endswith(b"# start\n") else "lost"
         )
-        self._send((self._shell.restore() if kept != "lost" else "") + self._shell.begin())
+        # The shell that ended may have left half a line, perhaps with an open quote.
+        self._send('#"\n' + (self._shell.restore() if kept != "lost" else "") + self._shell.begin())
         self._last = 0
         if self._token and self.kernel.current:
             self.kernel.current.killed = kept == "lost"

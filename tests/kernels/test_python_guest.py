@@ -480,7 +480,7 @@ def pythons(environ: dict[str, str]) -> dict[str, str]:
         f"3.{minor}": str(folder / f"python3.{minor}")
         for minor in range(8, 15)
         for folder in folders
-        if (folder / f"python3.{minor}").exists() and folder.name != "shims"
+        if os.access(folder / f"python3.{minor}", os.X_OK) and folder.name != "shims"
     }
 
 

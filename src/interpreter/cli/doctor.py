@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..text.cut import pad, width
 from ..text.i18n import _
 from .configure import find_workspace
+from .doctor_model import doctor_model
 from .manage import print_json, write
 
 
@@ -19,7 +20,7 @@ def doctor(settings: Settings, words: Sequence[str], *, as_json: bool, check_mod
     if words:
         raise UsageError(_("doctor takes no names."))
     if check_model:
-        raise UsageError(_("doctor --model is not there yet."), _("interpreter doctor says whether a model answers."))
+        return asyncio.run(doctor_model(settings, write, print_json if as_json else None))
     findings = asyncio.run(checkup(settings, find_workspace("")))
     if as_json:
         print_json(findings)

@@ -9,35 +9,29 @@ from ..config.settings import Settings
 from ..text.cut import pad
 from ..text.i18n import _
 
-TITLE, WAY = 30, 14
+TITLE, WAY = 31, 14
 """Columns."""
 
 
-async def doctor_model(settings: Settings, write: Callable[[str], None]) -> int:
-    """Print a row as each micro-task ends, then the figures and what to change.
+async def doctor_model(
+    settings: Settings, write: Callable[[str], None], print_json: Callable[[ServerReport], None] | None = None
+) -> int:
+    """Print a row as each micro-task ends, then the figures and what to change; or the whole report by `print_json`.
 
     Returns 0 where one way of asking works and the model stops when it is done, else 1.
     Raises ModelError (exit 6) where the server cannot be reached or is lost on the way.
     """
+    if print_json is not None:
+        report = await try_model(settings.llm, lambda result: None)
+        print_json(report)
+        return 0 if report.usable else 1
     write(_("Asking twelve micro-tasks. Nothing that the model writes is run."))
     write("")
     report = await try_model(settings.llm, lambda result: write(row(result)))
     write("")
-    for line in figures(report):
+    for line in (*figures(report), *changes(report), "", verdict(report)):
         write(line)
-    if report.advice:
-        write("")
-        write(_("What to change:"))
-        for sentence in report.advice:
-            write(f"  - {sentence}")
-    write("")
-    good = sum(result.ok for result in report.results)
-    told = _("{n} of {all} went well.", n=good, all=len(report.results))
-    if report.usable:
-        write(f"{told} " + _("The model can be used."))
-        return 0
-    write(f"{told} " + _("The model cannot be used like this: no way of asking works, or it does not stop."))
-    return 1
+    return 0 if report.usable else 1
 
 
 def row(result: ProbeResult) -> str:
@@ -73,3 +67,19 @@ def figures(report: ServerReport) -> Iterator[str]:
     rows.append((_("Token counts"), _("reported") if report.usage_reported else unknown))
     for name, value in rows:
         yield pad(name, TITLE + 2) + value
+
+
+def changes(report: ServerReport) -> Iterator[str]:
+    if report.advice:
+        yield ""
+        yield _("What to change:")
+        for sentence in report.advice:
+            yield f"  - {sentence}"
+
+
+def verdict(report: ServerReport) -> str:
+    good = sum(result.ok for result in report.results)
+    told = _("{n} of {all} went well.", n=good, all=len(report.results))
+    if report.usable:
+        return f"{told} " + _("The model can be used.")
+    return f"{told} " + _("The model cannot be used like this: no way of asking works, or it does not stop.")

@@ -115,7 +115,14 @@
     const name = String(specifier);
     const local = name.startsWith('./') || name.startsWith('../') || name.startsWith('/');
     const target = local ? pathToFileURL(path.resolve(name)).href : name;
-    return options === undefined ? import(target) : import(target, options);
+    const loaded = options === undefined ? import(target) : import(target, options);
+    return loaded.catch((error) => {
+      // It names the file that asks: ours.
+      for (const field of isNativeError(error) ? ['stack', 'message'] : []) {
+        if (typeof error[field] === 'string') error[field] = error[field].replaceAll('[stdin]', '[cell]');
+      }
+      throw error;
+    });
   }
 
   // ---- how a cell ends
@@ -187,7 +194,9 @@
   function begin({ id, cell, expression }) {
     Object.assign(state, { running: id, cell, pending: true, failed: null, timers: [] });
     const how = { expression, replMode: true, awaitPromise: true, objectGroup: cell, silent: false };
+    Atomics.store(heart, 2, 1);
     session.post('Runtime.evaluate', how, (error, answer) => finish(id, error, answer));
+    Atomics.store(heart, 2, 0);
   }
 
   // What is left in the queues still belongs to the cell, and so does a promise that it leaves as its value.
@@ -239,10 +248,13 @@
   // ---- the two threads
 
   const { port1: port, port2: other } = new MessageChannel();
-  const heart = new Int32Array(new SharedArrayBuffer(8));
+  const heart = new Int32Array(new SharedArrayBuffer(12));
   port.on('message', (message) => {
     if (message.op === 'execute') begin(message);
-    else if (message.op === 'ping') Atomics.store(heart, 0, message.n);
+    else if (message.op === 'ping') {
+      Atomics.store(heart, 2, 0);
+      Atomics.store(heart, 0, message.n);
+    }
     else if (message.op === 'stopped') {
       dropTimers();
       state.running = '';
@@ -403,6 +415,8 @@
       if (!cell || cell.id !== id || cell.stopping) return;
       cell.stopping = true;
       send({ op: 'interrupted', id });
+      // In the code itself, not in one of its callbacks: no need to ask first.
+      if (Atomics.load(heart, 2)) await ask('Runtime.terminateExecution');
       while (!idle()) await ask('Runtime.terminateExecution');
       port.postMessage({ op: 'stopped' });
       done(cell, 'interrupted', 130, { error: { name: 'Interrupted', message: 'interrupted', traceback: '', line: null } });

@@ -52,12 +52,12 @@ def connect():
 def statements(base, code):
     """Each statement with the line that it begins on."""
     if hasattr(base, "extract_statements"):
-        rest = code
+        start = 0
         for statement in base.extract_statements(code):
             text = statement.query
-            at = rest.find(text.strip())
-            yield text, code.count("\n", 0, len(code) - len(rest) + max(at, 0)) + 1
-            rest = rest[max(at, 0) + len(text.strip()) :]
+            start = max(code.find(text.strip(), start), start)
+            yield text, line_of(code, start)
+            start += len(text.strip())
         return
     start = 0
     for found in re.finditer(";", code):
@@ -70,8 +70,8 @@ def statements(base, code):
 
 
 def line_of(code, start):
-    blank = len(code[start:]) - len(code[start:].lstrip())
-    return code.count("\n", 0, start + blank) + 1
+    blank = re.compile(r"(?:\s|--[^\n]*|/\*.*?\*/)*", re.S).match(code, start)
+    return code.count("\n", 0, blank.end()) + 1
 
 
 def without_comments(text):

@@ -1,0 +1,64 @@
+"""Which Jupyter kernels are found, and what the walls must let through for them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from interpreter.kernels import jupyter
+from interpreter.kernels.contracts import KernelOptions
+from interpreter.kernels.runtimes import find_runtime, jupyter_runtime
+
+
+def install(root: Path, name: str, **spec: object) -> Path:
+    folder = root / "kernels" / name
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    return folder
+
+
+def test_the_persons_own_come_before_the_systems(tmp_path: Path) -> None:
+    install(tmp_path / "path", "thing", argv=["sh", "first"], language="thing")
+    install(tmp_path / "data", "thing", argv=["sh", "second"], language="thing")
+    environ = {"JUPYTER_PATH": str(tmp_path / "path"), "JUPYTER_DATA_DIR": str(tmp_path / "data")}
+    assert jupyter.installed(environ)["thing"].argv == ("sh", "first")
+
+
+def test_a_language_is_found_by_its_spellings_and_by_the_name_of_its_kernel(tmp_path: Path) -> None:
+    pytest.importorskip("jupyter_client")
+    install(tmp_path, "MyOwn", argv=["sh", "-c", "x"], language="Go", display_name="Go 9", env={"A": "1"}, metadata={})
+    install(tmp_path, "gone", argv=["/no/such/program"], language="lua")
+    environ = {"JUPYTER_PATH": str(tmp_path)}
+    assert (found := jupyter.find("go", environ))
+    assert (found.name, found.env, found.interrupt_mode) == ("myown", {"A": "1"}, "signal")
+    assert jupyter.find("myown", environ) == found
+    assert jupyter.find("lua", environ) is None
+    assert jupyter.find("cobol", environ) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "nonsense", '{"argv": []}', '{"argv": "sh"}', '{"argv": ["sh"], "env": 5}', "\0\xff"]
+)
+def test_a_broken_description_is_left_out(tmp_path: Path, text: str) -> None:
+    install(tmp_path, "broken")
+    (tmp_path / "kernels" / "broken" / "kernel.json").write_text(text)
+    (tmp_path / "kernels" / "file").write_text("no folder")
+    assert "broken" not in jupyter.installed({"JUPYTER_PATH": f"{tmp_path}{os.pathsep}/no/such/folder"})
+
+
+def test_walls_let_its_folder_its_program_and_our_python_through(tmp_path: Path) -> None:
+    folder = install(tmp_path, "thing", argv=["sh", "{connection_file}"], language="thing")
+    spec = jupyter.installed({"JUPYTER_PATH": str(tmp_path)})["thing"]
+    runtime = jupyter_runtime("thing", spec)
+    assert {str(folder), sys.prefix, sys.base_prefix} <= set(runtime.readable)
+    assert json.loads(runtime.parts["spec"])["folder"] == str(folder)
+
+
+def test_without_sockets_a_program_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jupyter_client")
+    install(tmp_path, "thing", argv=["sh"], language="perl")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert find_runtime("perl", KernelOptions()).dialect == "json"
+    assert find_runtime("perl", KernelOptions(), sockets=False).dialect == "program"

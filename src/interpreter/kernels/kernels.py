@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..aio import Tasks
-from ..errors import KernelError, LanguageMissing, PermitRefused
+from ..errors import KernelDied, KernelError, LanguageMissing, PermitRefused
 from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Permit
 from ..types.base import code_sha256, new_id
@@ -45,6 +45,8 @@ class Kernels:
         """Language to kernel id."""
         self._lost: set[str] = set()
         """Languages that had a kernel which is gone."""
+        self._reasons: dict[str, str] = {}
+        """Why a language's last kernel ended."""
         self._runtimes: dict[str, Runtime] = {}
         self._sinks: dict[str, Sink] = {}
         self._waiting: dict[str, asyncio.Future[Completion]] = {}
@@ -202,18 +204,34 @@ class Kernels:
         }
         done = self._expect(execution, sink)
         try:
-            try:
-                await self._ask_execute(kernel, request)
-            except Refusal as error:
-                if error.kind != "gone":
-                    raise
-                # The kernel ended between two executions: a new one, and the loss is told by its event.
-                self._living.pop(action.language, None)
-                self._lost.add(action.language)
-                await self._ask_execute(await self._kernel(action.language), request)
+            await self._begin(action.language, kernel, request)
             return await done
         finally:
             self._forget(execution)
+
+    async def _begin(self, language: str, kernel: str, request: dict[str, Any]) -> None:
+        """A kernel that ended between two executions is replaced once; its loss is told by its event."""
+        for last in (False, True):
+            try:
+                await self._ask_execute(kernel, request)
+                return
+            except Refusal as error:
+                if error.kind != "gone":
+                    raise
+                if last:
+                    reason = self._reasons.get(language, error.reason)
+                    raise KernelDied(
+                        _(
+                            "The {language} kernel ends as soon as it is started: {reason}",
+                            language=language,
+                            reason=reason,
+                        ),
+                        _("Nothing was run. `interpreter doctor` shows what is missing."),
+                    ) from error
+            if self._living.get(language) == kernel:
+                del self._living[language]
+            self._lost.add(language)
+            kernel = await self._kernel(language)
 
     async def _ask_execute(self, kernel: str, request: dict[str, Any]) -> None:
         link = await self._connected()
@@ -306,6 +324,7 @@ class Kernels:
             if name == kernel:
                 del self._living[language]
                 self._lost.add(language)
+                self._reasons[language] = reason
                 self._tell(language, kernel, "died", reason)
 
     def _lost_link(self) -> None:

@@ -76,6 +76,18 @@ class Terminal:
                     return
                 raise AssertionError(f"{wanted!r} did not appear {times} times on:\n{self.text}")
 
+    def leave(self, timeout: float = 15.0) -> int:
+        """Press Ctrl-D until the program ends: while a turn runs it is nobody's key."""
+        end = time.monotonic() + timeout
+        pressed = 0.0
+        while True:
+            if time.monotonic() - pressed > 0.5:
+                self.send("\x04")
+                pressed = time.monotonic()
+            if not self._read(0.1):
+                return self.finish()
+            assert time.monotonic() < end, f"still running:\n{self.text}"
+
     def finish(self, timeout: float = 15.0) -> int:
         """The exit code, once the program has ended."""
         end = time.monotonic() + timeout

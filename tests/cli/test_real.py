@@ -160,7 +160,7 @@ def test_a_conversation_with_a_real_kernel(sums: Bench) -> None:
         terminal.send("add up\r")
         terminal.wait_for("always in this session:", 30)
         terminal.send("a\n")
-        terminal.wait_for("The sum is 45.")
+        terminal.wait_for("The sum is 45.\n\n>")
         terminal.send("read it\r")
         terminal.wait_for("It is not there.", 30)
         assert terminal.text.count("FileNotFoundError") == 1
@@ -175,7 +175,6 @@ def test_a_conversation_with_a_real_kernel(sums: Bench) -> None:
         terminal.wait_for("Written:")
         terminal.send("%sessions\r")
         terminal.wait_for("running")
-        terminal.send("\x04")
-        assert terminal.finish(30) == 0
+        assert terminal.leave(30) == 0
     assert json.loads((sums.work / "talk.json").read_text())["format"] == "reinterpreter/1"
     assert "The sum is 45." in (sums.work / "talk.md").read_text()

@@ -172,11 +172,23 @@ def test_a_conversation(tmp_path: Path) -> None:
         terminal.send("y\n")
         terminal.wait_for("ran 15d9d7b7")
         terminal.wait_for("30 / 8192 tokens")
-        terminal.send("\x04")
-        assert terminal.finish() == 0
+        assert terminal.leave() == 0
         assert "interpreter --resume s_0123456789abcdef0123" in terminal.text
     history = tmp_path / "home" / "history"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600 and "+answer one" in history.read_text()
+
+
+def test_a_line_that_is_typed_ahead_comes_next(tmp_path: Path) -> None:
+    with conversation(tmp_path, "-y") as terminal:
+        terminal.send("forever\r")
+        terminal.wait_for("tick")
+        terminal.send("answer ahead\r")
+        time.sleep(0.2)
+        assert "answer ahead" not in terminal.text
+        os.kill(terminal.child.pid, signal.SIGINT)
+        terminal.wait_for("> answer ahead")
+        terminal.wait_for("It is done")
+        assert terminal.leave() == 0
 
 
 def test_several_lines(tmp_path: Path) -> None:
@@ -189,8 +201,7 @@ def test_several_lines(tmp_path: Path) -> None:
         terminal.wait_for("\n>", times=4)
         terminal.send("\x1b[200~answer\nfour\nfive\x1b[201~\r")
         terminal.wait_for("\n>", times=5)
-        terminal.send("\x04")
-        assert terminal.finish() == 0
+        assert terminal.leave() == 0
     lines = (tmp_path / "home" / "history").read_text()
     assert "+answer\n+three" in lines and "+answer\n+four\n+five" in lines
 
@@ -231,16 +242,14 @@ def test_completion_of_commands_and_paths(tmp_path: Path) -> None:
         terminal.wait_for("./measurements.csv")
         terminal.send("\r")
         terminal.wait_for("It is done")
-        terminal.send("\x04")
-        assert terminal.finish() == 0
+        assert terminal.leave() == 0
 
 
 def test_a_path_at_the_beginning_is_no_command(tmp_path: Path) -> None:
     with conversation(tmp_path) as terminal:
         terminal.send("/etc/hosts says what?\r")
         terminal.wait_for("It is done")
-        terminal.send("\x04")
-        assert terminal.finish() == 0
+        assert terminal.leave() == 0
 
 
 def test_ctrl_c_in_a_conversation(tmp_path: Path) -> None:
@@ -275,8 +284,7 @@ def test_the_host_without_walls_is_red(tmp_path: Path) -> None:
         row = max(y for y, line in enumerate(terminal.screen.display) if " host" in line)
         column = terminal.screen.display[row].index(" host") + 1
         assert terminal.screen.buffer[row][column].fg == "red"
-        terminal.send("\x04")
-        assert terminal.finish() == 0
+        assert terminal.leave() == 0
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -74,7 +74,7 @@ class Answers:
         if request.kind != "input":
             self._forget_typed()
         self._secret = request.secret
-        self._echo(not request.secret)
+        self._echo(not request.secret, lines=True)
         say_piece("> " if request.kind == "input" else answer_keys(request.kind))
         self._put = put
         asyncio.get_running_loop().add_reader(0, self._readable)
@@ -133,11 +133,13 @@ class Answers:
         with suppress(termios.error):
             termios.tcflush(0, termios.TCIFLUSH)
 
-    def _echo(self, on: bool) -> None:
+    def _echo(self, on: bool, lines: bool | None = None) -> None:
+        """Whether keys are seen, and whether Enter ends a line: it stays Enter for a line that is typed ahead."""
         if self._saved is None:
             return
         with suppress(termios.error):
             state = termios.tcgetattr(0)
+            state[0] = state[0] | termios.ICRNL if (on if lines is None else lines) else state[0] & ~termios.ICRNL
             state[3] = state[3] | termios.ECHO if on else state[3] & ~termios.ECHO
             termios.tcsetattr(0, termios.TCSADRAIN, state)
 

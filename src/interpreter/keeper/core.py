@@ -259,7 +259,8 @@ class Keeper:
         self.end()
 
     def end(self) -> None:
-        """Stop all kernels, then leave."""
+        """Stop all kernels, then leave; first of all it is settled that we leave."""
+        self.loop.later(0.0, self.loop.stop)
         for kernel in self.kernels.values():
             if kernel.state != "dead":
                 kernel.kill("the keeper ends")
@@ -267,7 +268,6 @@ class Keeper:
             tree.kill([pid for pid in tree.descendants([os.getpid()]) if pid != os.getpid()])
         if self.host:
             self.host.close_soon()
-        self.loop.later(0.0, self.loop.stop)
 
 
 def _name(value: Any) -> str:

@@ -413,8 +413,9 @@
     async function interrupt(id) {
       const cell = running;
       if (!cell || cell.id !== id || cell.stopping) return;
+      // Not acknowledged before it has stopped: the keeper's signal, which ends a child that the code waits for, has to
+      // come again while the code starts others.
       cell.stopping = true;
-      send({ op: 'interrupted', id });
       // In the code itself, not in one of its callbacks: no need to ask first.
       if (Atomics.load(heart, 2)) await ask('Runtime.terminateExecution');
       while (!idle()) await ask('Runtime.terminateExecution');

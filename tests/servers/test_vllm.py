@@ -12,9 +12,12 @@ import pytest
 from interpreter.errors import ContextExceeded, ModelUnknown
 from interpreter.llm.contact import PORTS
 from interpreter.llm.http import HttpModel
+from interpreter.sandbox import report
+from interpreter.types.events import ActionFinished, ActionProposed, ModelAnswered, ModelAsked, TurnFinished
 from interpreter.types.messages import Answer, CallPiece, TextPiece, ToolCall
 
 from .asking import TOOLS, ask, client, fits, request, run, said
+from .command import events_of, interpret, last_object
 from .running import WINDOW, Server, block_size, free_port, is_free, vllm
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
@@ -209,3 +212,40 @@ def test_two_questions_at_once(server: Server) -> None:
             assert all(isinstance(answer, Answer) and answer.usage.prompt for _pieces, answer in answers)
 
     asyncio.run(go())
+
+
+@pytest.mark.skipif(not any(found.works for found in report()), reason="no sandbox works on this machine")
+def test_a_run_of_the_command(server: Server, tmp_path: Path) -> None:
+    """Whatever the tiny model says: a documented exit code, a whole log, and every request's usage in it."""
+    words = ("-y", "--api_base", server.url, "--model", "tiny", "--max_steps", "4", "--max_tokens", "200")
+    done = interpret(tmp_path, *words, "--output", "json", "Run sum(1)")
+    assert "Traceback" not in done.stderr
+    result = last_object(done.stdout)
+    assert done.returncode == result["exit_code"]
+    assert done.returncode in (0, 1, 5), done.stderr
+    events = events_of(tmp_path)
+    asked = [event for event in events if isinstance(event, ModelAsked)]
+    answered = [event for event in events if isinstance(event, ModelAnswered)]
+    assert 1 <= len(asked) == len(answered) <= 4
+    assert all(event.usage.prompt > 400 and event.usage.completion > 0 for event in answered)
+    assert any(event.usage.cached for event in answered), "the system prompt was asked before"
+    proposed = [event.action.id for event in events if isinstance(event, ActionProposed)]
+    assert sorted(proposed) == sorted(event.action for event in events if isinstance(event, ActionFinished))
+    (finished,) = [event for event in events if isinstance(event, TurnFinished)]
+    assert finished.exit_code == done.returncode
+    assert finished.usage.prompt == sum(event.usage.prompt for event in answered)
+
+
+def test_doctor_tells_true_numbers(server: Server, tmp_path: Path) -> None:
+    done = interpret(tmp_path, "doctor", "--model", "--json", "--api_base", server.url, "--max_tokens", "200")
+    assert done.returncode in (0, 1), done.stderr
+    told = last_object(done.stdout)
+    assert len(told["results"]) == 12
+    assert told["facts"]["context_window"] == WINDOW
+    assert told["facts"]["kind"] == "vllm"
+    assert told["usage_reported"]
+    assert told.get("tools", "taken") == "taken"
+    block = block_size(server)
+    assert told["prompt"] - 2 * block - 64 <= told["cached"] <= told["prompt"]
+    assert 0 < told["first_token"] < 60
+    assert 1 < told["rate"] < 100_000

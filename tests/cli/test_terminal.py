@@ -208,7 +208,7 @@ def test_several_lines(tmp_path: Path) -> None:
 
 def test_commands(tmp_path: Path) -> None:
     with conversation(tmp_path) as terminal:
-        for command, seen in (
+        commands = (
             ("%help", "Alt-Enter"),
             ("/tokens", "Last turn"),
             ("%auto", "Code runs without a question."),
@@ -223,10 +223,12 @@ def test_commands(tmp_path: Path) -> None:
             ("%sessions", "There are no sessions yet."),
             ("%save", "Error:"),
             ("%resume s_abc", "Error:"),
-        ):
+        )
+        for number, (command, seen) in enumerate(commands, 1):
+            terminal.wait_for("\n>", times=number)
             terminal.send(command + "\r")
             terminal.wait_for(seen)
-            time.sleep(0.05)
+        terminal.wait_for("\n>", times=len(commands) + 1)
         terminal.send("%exit\r")
         assert terminal.finish() == 0
 
@@ -237,7 +239,7 @@ def test_completion_of_commands_and_paths(tmp_path: Path) -> None:
         terminal.send("%tok\t")
         terminal.wait_for("> %tokens")
         terminal.send("\r")
-        terminal.wait_for("Last turn")
+        terminal.wait_for("\n>", times=2)
         terminal.send("answer ./meas\t")
         terminal.wait_for("./measurements.csv")
         terminal.send("\r")
@@ -260,12 +262,13 @@ def test_ctrl_c_in_a_conversation(tmp_path: Path) -> None:
         terminal.wait_for("stopped after")
         terminal.wait_for("\n>", times=2)
         terminal.send("half a line\x03")
-        terminal.wait_for("Ctrl-C again or Ctrl-D leaves.")
+        terminal.wait_for("Ctrl-C again or Ctrl-D leaves.\n>")
         terminal.send("answer\r")
         terminal.wait_for("It is done")
         terminal.wait_for("\n>", times=4)
         terminal.send("\x03")
         terminal.wait_for("Ctrl-C again or Ctrl-D leaves.", times=2)
+        terminal.wait_for("\n>", times=5)
         terminal.send("\x03")
         assert terminal.finish() == 0
 

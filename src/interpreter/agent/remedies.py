@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
-from ..kernels.packages import Wanted, plan
+from ..kernels.packages import Wanted, plan, plan_requirements
 from ..text.i18n import _
 from ..types.actions import Action, Completion
 from ..types.base import new_id
@@ -20,6 +20,8 @@ class InstallResult(Protocol):
     def for_model(self) -> str: ...
 
 
+MOST = 20
+"""Packages of one request."""
 Install = Callable[[Sequence[str]], Awaitable[InstallResult]]
 """Installs these requirements into the environment of the person's code."""
 
@@ -40,12 +42,14 @@ class MissingModules:
         """What was done about it, as a fact for the model; empty where nothing is missing."""
         if action.language != "python" or completion.status != "error":
             return ""
-        module = missing_module(completion)
-        if not module:
-            return ""
-        wanted = plan([module])[0]
+        told: list[str] = []
+        for wanted in missing(completion):
+            told.append(await self._one(wanted))
+        return " ".join(told)
+
+    async def _one(self, wanted: Wanted) -> str:
         if not wanted.requirement:
-            return f"The module {module} cannot be installed from a package index."
+            return f"{wanted.module} cannot be installed from a package index."
         if wanted.requirement in self._answered:
             return f"{wanted.requirement} was not installed; work without it."
         self._answered.add(wanted.requirement)
@@ -71,9 +75,14 @@ class MissingModules:
         return answer is not None and answer.answer in ("yes", "always")
 
 
-def missing_module(completion: Completion) -> str:
-    """The name that an import did not find, as the kernel claims it; empty where the error is another one."""
-    if completion.error is None or completion.error.name not in ("ModuleNotFoundError", "ImportError"):
-        return ""
-    module = completion.context.get("module", "")
-    return module if isinstance(module, str) and len(module) < 200 else ""
+def missing(completion: Completion) -> tuple[Wanted, ...]:
+    """What an import did not find, or `pip install` asked for, as the kernel claims it; empty for another error."""
+    if completion.error is None:
+        return ()
+    asked: Any = completion.context.get("install")
+    if completion.error.name == "InstallRequested" and isinstance(asked, list):
+        return plan_requirements(str(word)[:200] for word in cast("list[Any]", asked)[:MOST])
+    module: Any = completion.context.get("module")
+    if completion.error.name in ("ModuleNotFoundError", "ImportError") and isinstance(module, str):
+        return plan([module[:200]])
+    return ()

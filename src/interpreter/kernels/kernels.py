@@ -40,6 +40,7 @@ class Kernels:
         self._link: Link | None = None
         self._tasks = Tasks()
         self._opening = asyncio.Lock()
+        self._connecting = asyncio.Lock()
         self._starting: dict[str, asyncio.Lock] = {}
         self._living: dict[str, str] = {}
         """Language to kernel id."""
@@ -102,13 +103,14 @@ class Kernels:
         await (await self._connected()).ask("park", seconds=seconds)
 
     async def _connected(self) -> Link:
-        if self._link is None:
-            if self._closed:
+        async with self._connecting:  # a second connection would replace the first
+            if self._link is None:
+                if self._closed:
+                    raise lost()
+                await self.open()
+            if self._link is None:
                 raise lost()
-            await self.open()
-        if self._link is None:
-            raise lost()
-        return self._link
+            return self._link
 
     # --- kernels
 

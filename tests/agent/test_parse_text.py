@@ -273,3 +273,20 @@ def test_a_plain_block_runs_also_after_native_calls() -> None:
 
 def test_code_with_nul_in_a_block_is_refused() -> None:
     assert "NUL" in read("```python\nprint('\0')\n```").errors[0].message
+
+
+STUTTERS = [
+    "<tool_call>x",
+    "<tool_call>{",
+    '[{"a":1},\n',
+    "<tool_call>execute<arg_key>",
+    "to=functions.execute {",
+    "```py\n",
+]
+
+
+@pytest.mark.parametrize("unit", STUTTERS)
+def test_a_model_that_stutters_is_told_a_bounded_number_of_times(unit: str) -> None:
+    reading = read(unit * 10_000)
+    assert reading.actions == ()
+    assert len(reading.errors) <= 48

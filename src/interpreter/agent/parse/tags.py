@@ -23,7 +23,8 @@ PARAMETER = re.compile(
     re.DOTALL,
 )
 ARG_PAIR = re.compile(
-    r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(</arg_value>(?=\s*(?:<arg_key>|</tool_call>|\Z))|\Z)", re.DOTALL
+    r"<arg_key>([^<]{0,80})</arg_key>\s*<arg_value>(.*?)(</arg_value>(?=\s*(?:<arg_key>|</tool_call>|\Z))|\Z)",
+    re.DOTALL,
 )
 CLOSING = re.compile(
     r"\s*(?:</(?:function|invoke|tool_call|function_call|toolcall|tool_use|tools?)>|<\|call\|>|<\|eom_id\|>)"
@@ -31,6 +32,9 @@ CLOSING = re.compile(
 FUNCTION_END = re.compile(r"</(?:function|invoke)>(?=\s*(?:</?(?:tool_call|function_calls?|function|invoke)\b|\Z))")
 ANY_CLOSING = re.compile(r"</(?:parameter|arg|param|function|invoke|tool_call|arg_value)>")
 ANY_FUNCTION_END = re.compile(r"</(?:function|invoke)>")
+JSON_START = re.compile(r"^[ \t]*(?=\[?\s*\{\s*[\"'\w])", re.MULTILINE)
+MOST = 48
+"""Calls that are looked for in one text: a model that stutters must not cost seconds."""
 NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs", "action_input", "tool_input")
 
@@ -52,7 +56,7 @@ def find_tags(text: str) -> list[Found]:
     """Every call written in tags, in order; broken ones too."""
     found: list[Found] = []
     at = 0
-    while opening := OPENING.search(text, at):
+    while len(found) < MOST and (opening := OPENING.search(text, at)):
         if text[opening.start() - 1 : opening.start()] == "`":
             # Prose that speaks of the tag.
             at = opening.end()
@@ -236,7 +240,10 @@ def find_json(text: str) -> list[Found]:
     """Bare JSON objects that are calls: at the beginning of the text or of a line."""
     found: list[Found] = []
     at = 0
-    while opening := re.compile(r"^[ \t]*(?=\[?\s*\{\s*[\"'\w])", re.MULTILINE).search(text, at):
+    for _attempt in range(MOST):
+        opening = JSON_START.search(text, at)
+        if opening is None:
+            break
         begin = opening.end()
         try:
             value = read_json(text, begin)

@@ -276,12 +276,8 @@ def test_code_with_nul_in_a_block_is_refused() -> None:
 
 
 STUTTERS = [
-    "<tool_call>x",
-    "<tool_call>{",
-    '[{"a":1},\n',
-    "<tool_call>execute<arg_key>",
-    "to=functions.execute {",
-    "```py\n",
+    *("<tool_call>x", "<tool_call>{", "<tool_call>execute<arg_key>", "to=functions.execute {"),
+    *('[{"a":1},\n', "```py\n"),
 ]
 
 

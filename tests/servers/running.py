@@ -134,8 +134,7 @@ def vllm(log: Path, port: int, *flags: str) -> contextlib.AbstractContextManager
     command = [
         str(VLLM), "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL), "--served-model-name", "tiny",
         "--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(WINDOW), "--dtype", "bfloat16",
-        "--enforce-eager", "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
-        "--enable-prompt-tokens-details", *flags,
+        "--enforce-eager", "--enable-prompt-tokens-details", "--block-size", "32", *flags,
     ]  # fmt: skip
     return running(command, port, log, VLLM_ENVIRON)
 

@@ -29,7 +29,7 @@ SCHEMAS = {tool.name: tool.parameters for tool in TOOLS}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     log = Path(tmp_path_factory.mktemp("vllm")) / "vllm.log"
     port = PORTS[0] if all(map(is_free, PORTS)) else free_port()
-    with vllm(log, port) as started:
+    with vllm(log, port, "--enable-auto-tool-choice", "--tool-call-parser", "hermes") as started:
         yield started
 
 

@@ -1,4 +1,4 @@
-"""A second vLLM: thinking content, and last of all its worker is killed."""
+"""A second vLLM, that takes no tools: asking by text, thinking content, and last of all its worker is killed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.errors import ModelError, ModelUnreachable, ServerFault
+from interpreter.errors import ModelError, ModelUnreachable, ServerFault, ToolsRefused
 from interpreter.llm.http import HttpModel
-from interpreter.types.messages import ReasoningPiece, TextPiece
+from interpreter.types.messages import ReasoningPiece, TextPiece, ToolCall
 
 from .asking import ask, request, run, said
+from .command import interpret
 from .running import Server, free_port, vllm
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
@@ -28,6 +29,37 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     log = Path(tmp_path_factory.mktemp("vllm")) / "vllm.log"
     with vllm(log, free_port(), "--reasoning-parser", "qwen3") as started:
         yield started
+
+
+def test_a_server_without_a_parser_of_calls_is_asked_by_text(server: Server) -> None:
+    """vLLM refuses tools that it was not started for; the person does not notice."""
+
+    async def work(model: HttpModel) -> None:
+        assert not model.by_text
+        call = ToolCall(id="call_1", name="execute", arguments='{"language": "python", "code": "print(1)"}')
+        history = (said("user", "Go."), said("assistant", "", calls=(call,)), said("tool", "1", call_id=call.id))
+        _pieces, answer = await ask(model, request(*history, max_tokens=24))
+        assert model.by_text
+        assert answer.text
+        _pieces, following = await ask(model, request(*history, said("user", "And?"), max_tokens=4))
+        assert following.usage.cached >= (answer.usage.prompt - 8) // 32 * 32
+
+    run(work, server.url, extra_body=NO_THINKING)
+
+
+def test_insisting_on_tools_is_refused_with_what_to_do(server: Server) -> None:
+    async def work(model: HttpModel) -> None:
+        with pytest.raises(ToolsRefused) as caught:
+            await ask(model, request(said("user", "Go."), max_tokens=4))
+        assert "--enable-auto-tool-choice" in caught.value.message
+
+    run(work, server.url, tools="on")
+
+
+def test_doctor_says_with_which_flags_it_takes_tools(server: Server, tmp_path: Path) -> None:
+    done = interpret(tmp_path, "doctor", "--model", "--api_base", server.url, "--max_tokens", "64")
+    assert done.returncode in (0, 1), done.stderr
+    assert "--enable-auto-tool-choice --tool-call-parser" in done.stdout.partition("What to change")[2]
 
 
 def test_thinking_is_apart_from_the_answer(server: Server) -> None:

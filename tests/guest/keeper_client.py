@@ -133,8 +133,18 @@ class Guest:
         reply = client.ask(op="start", **request, **more)
         assert reply["ok"], reply
         self.pid: int = reply["pid"]
-        self.version: str = client.wait_for("ready", kernel=self.name).get("version", "")
+        self.version = self._ready()
         self._count = 0
+
+    def _ready(self) -> str:
+        while True:
+            for frame in self.client.events:
+                if frame.get("kernel") == self.name:
+                    assert frame["event"] != "died", frame
+                    if frame["event"] == "ready":
+                        self.client.events.remove(frame)
+                        return frame.get("version", "")
+            self.client.events.append(self.client.frame())
 
     def begin(
         self,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +21,8 @@ class Subject:
     """One kernel. An empty snippet is an exception, and `exceptions` says why."""
 
     name: str
-    runtime: Callable[[], Runtime | None]
-    """None: not on this machine."""
+    runtime: Callable[[Path], Runtime | None]
+    """Given a folder of its own; None: not on this machine."""
     say: str
     """Prints `hi` to stdout, then `err` to stderr."""
     error: str
@@ -54,51 +52,44 @@ class Subject:
     exceptions: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def _own(language: str) -> Callable[[], Runtime | None]:
-    def runtime() -> Runtime | None:
+def _own(language: str) -> Callable[[Path], Runtime | None]:
+    def runtime(folder: Path) -> Runtime | None:
         needed = {"shell": "bash", "javascript": "node", "sql": "python3"}[language]
         return find_runtime(language, KernelOptions()) if shutil.which(needed) else None
 
     return runtime
 
 
-def _sql() -> Runtime | None:
+def _sql(folder: Path) -> Runtime | None:
     python = shutil.which("python3.11") or shutil.which("python3")
     return find_runtime("sql", KernelOptions(python=python)) if python else None
 
 
-def _plain_shell() -> Runtime | None:
+def _plain_shell(folder: Path) -> Runtime | None:
     program = shutil.which("sh")
     driver = guest_source("sh_driver.sh")
     return Runtime(language="shell", dialect="bash", argv=(program,), driver=driver) if program else None
 
 
-def _program(language: str, program: str) -> Callable[[], Runtime | None]:
-    return lambda: program_runtime(language) if shutil.which(program) else None
+def _program(language: str, program: str) -> Callable[[Path], Runtime | None]:
+    return lambda folder: program_runtime(language) if shutil.which(program) else None
 
 
-def _r_kernel() -> Runtime | None:
+def _r_kernel(folder: Path) -> Runtime | None:
     spec = jupyter.find("r", {})
     return jupyter_runtime("r", spec) if spec else None
 
 
-@functools.cache
-def _deno_folder() -> str:
-    """A folder of kernelspecs with Deno's own; empty where there is no Deno."""
+def _deno_kernel(folder: Path) -> Runtime | None:
     deno = shutil.which("deno")
-    if not deno or not jupyter.available():
-        return ""
-    folder = Path(tempfile.mkdtemp(prefix="deno-kernel-")) / "kernels" / "deno"
-    folder.mkdir(parents=True)
+    if not deno:
+        return None
+    spec = folder / "kernels" / "deno"
+    spec.mkdir(parents=True)
     argv = [deno, "jupyter", "--kernel", "--conn", "{connection_file}"]
-    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Deno", "language": "typescript"}))
-    return str(folder.parent.parent)
-
-
-def _deno_kernel() -> Runtime | None:
-    folder = _deno_folder()
-    spec = jupyter.find("typescript", {"JUPYTER_PATH": folder}) if folder else None
-    return jupyter_runtime("typescript", spec) if spec else None
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Deno", "language": "typescript"}))
+    found = jupyter.find("typescript", {"JUPYTER_PATH": str(folder)})
+    return jupyter_runtime("typescript", found) if found else None
 
 
 PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}

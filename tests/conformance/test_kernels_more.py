@@ -17,10 +17,10 @@ from .kernel_subjects import SUBJECTS, Live, Subject
 @pytest.fixture(scope="module", params=SUBJECTS, ids=lambda s: s.name)
 def kernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     subject: Subject = request.param
-    runtime = subject.runtime()
+    folder = tmp_path_factory.mktemp("kernel")
+    runtime = subject.runtime(folder)
     if runtime is None:
         pytest.skip(f"{subject.name} is not on this machine")
-    folder = tmp_path_factory.mktemp("kernel")
     (folder / "work").mkdir()
     with KeeperClient(folder / "run") as client:
         yield Live(subject, runtime, client, folder / "work")

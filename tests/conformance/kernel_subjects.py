@@ -97,7 +97,7 @@ PROGRAM = {"state": "each execution is a program of its own", "death": "a progra
 SUBJECTS = [
     Subject(
         name="python",
-        runtime=lambda: find_runtime("python", KernelOptions(python=sys.executable)),
+        runtime=lambda folder: find_runtime("python", KernelOptions(python=sys.executable)),
         say="import sys\nprint('hi')\nprint('err', file=sys.stderr)",
         set="kept = 41\ndef add(n): return kept + n",
         get="add(1)",

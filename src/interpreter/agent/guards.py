@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..text.clean import INVISIBLE
 from ..text.i18n import _
 from ..types.messages import Usage
 from .options import AgentOptions
@@ -111,7 +112,7 @@ class Guards:
 
     def after_text(self, text: str, finish: str) -> Verdict:
         """An answer without an action: empty, or a promise and nothing more, is asked once more."""
-        if not text.strip():
+        if not INVISIBLE.sub("", text).strip():
             self._empty += 1
             if self._empty > 2:
                 return Stop("failed", 1, _("The model answered nothing three times. Stopped."))

@@ -81,7 +81,7 @@ class Slot:
         """Whether its arguments are whole JSON already."""
         try:
             msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return False
         return True
 
@@ -112,7 +112,7 @@ class Assembler:
             data, self._broken = self._broken + b"\n" + data, b""
         try:
             chunk = decode_chunk(data)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, RecursionError):
             chunk = lenient(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # One JSON value may be written over several data lines.
@@ -226,7 +226,10 @@ class Assembler:
 
 def lenient(data: bytes) -> Chunk:
     """A chunk of another shape than usual, as far as it can be used."""
-    raw: Any = msgspec.json.decode(data)
+    try:
+        raw: Any = msgspec.json.decode(data)
+    except RecursionError:
+        return Chunk()
     if not isinstance(raw, dict):
         return Chunk()
     table = cast(dict[str, Any], raw)

@@ -77,7 +77,7 @@ class Contact:
         try:
             status, _headers, data = await self.get(path, PROBE_READ, body)
             return as_dict(msgspec.json.decode(data)) if status == 200 else {}
-        except (ModelError, msgspec.DecodeError, UnicodeDecodeError):
+        except (ModelError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {}
 
     async def list_models(self, wait: float) -> None:
@@ -96,7 +96,7 @@ class Contact:
             raise from_status(status, headers, data, self.target, "")
         try:
             table = as_dict(msgspec.json.decode(data))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise not_the_api(data, self.target) from None
         if "data" not in table and "models" not in table:
             raise not_the_api(data, self.target)

@@ -235,7 +235,7 @@ def body_text(body: bytes) -> str:
     if is_json(body):
         try:
             return text_of(msgspec.json.decode(body))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     text = body.decode("utf-8", "replace")
     if found := re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL):

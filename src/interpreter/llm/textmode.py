@@ -53,12 +53,12 @@ def block(call: ToolCall) -> str:
     """An earlier call as the text that would ask for the same."""
     try:
         arguments: Any = msgspec.json.decode(call.arguments)
-        language, code = arguments["language"], arguments["code"]
-    except (msgspec.DecodeError, KeyError, TypeError, IndexError):
+        language, code = str(arguments["language"]), str(arguments["code"])
+    except (msgspec.DecodeError, KeyError, TypeError, IndexError, RecursionError):
         body = msgspec.json.encode({"name": call.name, "arguments": call.arguments}).decode()
         return f"<tool_call>{body}</tool_call>"
     fence = "```"
     while fence in code:
         fence += "`"
-    end = "" if str(code).endswith("\n") else "\n"
+    end = "" if code.endswith("\n") else "\n"
     return f"{fence}{language}\n{code}{end}{fence}"

@@ -107,7 +107,7 @@ def call(value: ToolCall) -> dict[str, Any]:
     arguments = value.arguments
     try:
         sound = isinstance(msgspec.json.decode(arguments), dict)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         sound = False
     if not sound:
         arguments = encode({"unreadable": arguments.encode("utf-8", "replace").decode()}).decode()

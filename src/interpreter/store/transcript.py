@@ -165,7 +165,7 @@ def read_call(call: object) -> dict[str, Any]:
     raw = as_dict(as_dict(call).get("function")).get("arguments", "")
     try:
         arguments = as_dict(json.loads(raw) if isinstance(raw, str) else raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = {}
     code, language = arguments.get("code"), arguments.get("language")
     if isinstance(code, str):

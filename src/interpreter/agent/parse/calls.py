@@ -22,6 +22,7 @@ CUT = (
 )
 PREFIX = re.compile(r"^(?:functions?|tools?|default_api|multi_tool_use|api)[.:/]+")
 SUFFIX = re.compile(r"[:#]\d+$")
+FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 DOING = frozenset(
     ("execute", "exec", "run", "code", "interpreter", "execution", "tool", "repl", "eval", "call", "action", "script")
 )
@@ -89,6 +90,9 @@ def read_call(
 def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
     """The arguments as a value: an object, or a string that is code. Raises FormatError."""
     text = arguments.strip()
+    if fenced := FENCED.fullmatch(text):
+        text = fenced[1]
+        repairs.append("arguments within a fence")
     for _again in range(3):
         if not text.startswith(("{", "[", '"')):
             break

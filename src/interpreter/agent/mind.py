@@ -61,6 +61,8 @@ class Mind:
         room = int(budget(self.window, self._max_tokens) * (1.0, 0.7, 0.5, 0.35)[attempt])
         messages = self._history.messages()
         size = self._gauge.tokens(messages)
+        if attempt:  # the server's window is smaller than it says, or the estimate is wrong
+            room = min(room, int(size * 0.7))
         if size > room:
             while size > room and (smaller := plan(self._history, size - int(room * 0.6))) is not None:
                 await self._emitter.emit(smaller)

@@ -1,4 +1,4 @@
-"""Whole event streams, compared with files. `UPDATE_SNAPSHOTS=1` writes them anew; read the difference before you commit.
+"""Whole event streams, compared with files. `UPDATE_SNAPSHOTS=1` writes them anew; read what changed before you commit.
 
 What differs from run to run is named instead of shown: ids and hashes by the order in which they come, paths by their
 place; times and sizes are left out. Live pieces of one kind are merged. A kernel may be ready before or after it is

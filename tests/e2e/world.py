@@ -82,9 +82,14 @@ class World:
         self._logs.append(log)
         return self.url
 
+    @property
+    def log(self) -> Path:
+        """Of the newest server's requests."""
+        return self._logs[-1]
+
     def requests(self) -> list[dict[str, Any]]:
         """The chat requests that the newest server got, in order."""
-        log = self._logs[-1]
+        log = self.log
         lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         return [line["body"] for line in lines if line.get("path", "").endswith("/chat/completions")]
 

@@ -1,0 +1,121 @@
+"""The real command as a subprocess, against a server that plays a script, and what a person may never see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interpreter.llm.script import Reply, Script
+from interpreter.llm.scripted_server import ScriptedServer
+from interpreter.sandbox import report
+from interpreter.store import Store
+from interpreter.types.events import ActionFinished, ActionProposed, Event, TurnFinished, TurnStarted
+
+COMMAND = (sys.executable, "-m", "interpreter")
+NO_WALLS = not any(found.works for found in report())
+needs_walls = pytest.mark.skipif(NO_WALLS, reason="no sandbox works on this machine")
+ROOT = os.geteuid() == 0
+
+
+class Ran:
+    """What a command said and how it ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
+        self.code = done.returncode
+        self.out, self.err = done.stdout or b"", done.stderr or b""
+        assert b"Traceback" not in self.out + self.err, self.text
+        assert b"interpreter itself" not in self.out + self.err, self.text
+
+    @property
+    def text(self) -> str:
+        return (self.out + self.err).decode("utf-8", "replace")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """With `--output jsonl`."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    def says(self, code: int, *sentences: str) -> None:
+        """The exit code, and what stands on the screen: what happened, what was kept, what to do next."""
+        assert self.code == code, self.text
+        for sentence in sentences:
+            assert sentence in self.text, self.text
+
+
+class Place:
+    """A working folder, a home of the tool, and perhaps a server."""
+
+    def __init__(self, top: Path, *, work: str = "work") -> None:
+        self.top = top
+        self.work = top / work
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.home = top / "home"
+        self.url = ""
+        self.env: dict[str, str] = os.environ | {"INTERPRETER_HOME": str(self.home)}
+
+    def run(
+        self,
+        *words: str,
+        stdin: bytes | None = None,
+        cwd: Path | None = None,
+        around: Sequence[str] = (),
+        **environ: str,
+    ) -> Ran:
+        """`around`: words before the command, for a shell that closes its streams and the like."""
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        done = subprocess.run(
+            [*around, *COMMAND, *words], cwd=cwd or self.work, env=self.env | environ, capture_output=True, timeout=90,
+            check=False, **given,
+        )  # fmt: skip
+        return Ran(done)
+
+    def ask(self, *words: str, **more: Any) -> Ran:
+        """With the model's address."""
+        return self.run("--api_base", self.url, *words, **more)
+
+    def told(self) -> str:
+        """The newest message of the last request, as the model got it."""
+        lines = [json.loads(line) for line in (self.top / "asked.jsonl").read_text().splitlines()]
+        asked = [line["body"] for line in lines if line.get("path", "").endswith("completions")]
+        return str(asked[-1]["messages"][-1]["content"])
+
+    def stored(self) -> list[Event]:
+        """The newest session's events, after looking at the chain and at the ends."""
+        with Store.open(self.home) as store:
+            return whole(store, store.find("last").id)
+
+
+def whole(store: Store, session: str) -> list[Event]:
+    """A session's events; its chain holds, and every action and every turn has its one end."""
+    log = store.visit(session)
+    assert log.verify().whole
+    events = [entry.event for entry in log.events()]
+    proposed = [e.action.id for e in events if isinstance(e, ActionProposed)]
+    assert sorted(proposed) == sorted(e.action for e in events if isinstance(e, ActionFinished))
+    begun = [e.turn for e in events if isinstance(e, TurnStarted)]
+    assert begun == [e.turn for e in events if isinstance(e, TurnFinished)]
+    return events
+
+
+@contextmanager
+def played(place: Place, *replies: Reply | str, **script: Any) -> Generator[ScriptedServer]:
+    given = Script(replies=replies, **{"context_window": 32768, **script})
+    with ScriptedServer(given, log=place.top / "asked.jsonl") as server:
+        place.url = server.url
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)

@@ -156,7 +156,7 @@ def test_the_code_can_read_the_data_of_standard_input(rows: Bench) -> None:
 def test_a_conversation_with_a_real_kernel(sums: Bench) -> None:
     argv = [*COMMAND, "--api_base", sums.url]
     with Terminal(argv, sums.work, env={"INTERPRETER_HOME": sums.env["INTERPRETER_HOME"]}) as terminal:
-        terminal.wait_for("Ctrl-D leaves.", 30)
+        terminal.wait_for("Ctrl-D leaves.\n>", 30)
         terminal.send("add up\r")
         terminal.wait_for("always in this session:", 30)
         terminal.send("a\n")

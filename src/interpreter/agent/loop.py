@@ -18,7 +18,7 @@ from ..types.events import (
 from ..types.messages import Answer, CallPiece, ModelRequest, ReasoningPiece, TextPiece
 from .gate import Gate, Refused
 from .guards import Stop, Tell, Verdict
-from .mind import Mind
+from .mind import Mind, Reading
 from .ports import Asker, Emitter, Place
 from .runner import Runner
 from .turns import INTERRUPTED, End, Turn, Unrun
@@ -37,16 +37,16 @@ class Loop:
             if (end := await self._heed(turn, turn.guards.before_step())) is not None:
                 return end
             await self._tell_steers(turn)
-            answer = await self._ask(turn)
-            if isinstance(answer, End):
-                return answer
-            actions, errors = self._mind.read(answer)
-            for error in errors:
+            asked = await self._ask(turn)
+            if isinstance(asked, End):
+                return asked
+            answer, reading = asked
+            for error in reading.errors:
                 if (end := await self._mistake(turn, error)) is not None:
                     return end
-            if actions:
-                end = await self._act(turn, actions)
-            elif errors or turn.steers:
+            if reading.actions:
+                end = await self._act(turn, reading.actions)
+            elif reading.errors or turn.steers:
                 continue
             else:
                 verdict = turn.guards.after_text(answer.text, answer.finish)
@@ -56,7 +56,7 @@ class Loop:
             if end is not None:
                 return end
 
-    async def _ask(self, turn: Turn) -> Answer | End:
+    async def _ask(self, turn: Turn) -> tuple[Answer, Reading] | End:
         """One question to the model, asked again with a shorter history when the server says it was too long."""
         turn.tally.steps += 1
         step = turn.tally.steps
@@ -87,8 +87,7 @@ class Loop:
                 if isinstance(error, ContextExceeded) and attempt < 3 and self._mind.can_shrink():
                     continue
                 return End("model", error.exit_code, str(error))
-            await self._answered(turn, step, answer)
-            return answer
+            return answer, await self._answered(turn, step, answer)
         raise AssertionError("unreachable: the last attempt returns")
 
     async def _stream(self, turn: Turn, request: ModelRequest, shown: list[str]) -> Answer:
@@ -105,16 +104,19 @@ class Loop:
                     return piece
         raise ModelError("The model's stream ended without an answer.")
 
-    async def _answered(self, turn: Turn, step: int, answer: Answer) -> None:
+    async def _answered(self, turn: Turn, step: int, answer: Answer) -> Reading:
+        reading = self._mind.read(answer)
+        prose = None if reading.text == answer.text.strip() else reading.text
         turn.tally.add(answer.usage)
         self._mind.learn(answer.usage)
         await self._emitter.emit(
             ModelAnswered(
-                turn=turn.id, step=step, text=answer.text, reasoning=answer.reasoning, calls=answer.calls,
+                turn=turn.id, step=step, text=answer.text, prose=prose, reasoning=answer.reasoning, calls=answer.calls,
                 finish=answer.finish, usage=answer.usage, model=answer.model, first_token=answer.first_token,
                 duration=answer.duration, retries=answer.retries,
             )
         )  # fmt: skip
+        return reading
 
     async def _failed(self, turn: Turn, step: int, error: str, message: str, hint: str, shown: list[str]) -> None:
         await self._emitter.emit(

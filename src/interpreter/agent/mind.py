@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from ..aio import Tasks
-from ..errors import FormatError
 from ..llm.client import ModelClient
-from ..types.actions import Action
 from ..types.messages import Answer, ModelRequest, Piece, ServerFacts, ToolSpec, Usage
 from .compaction import Gauge, budget, plan
 from .history import History
 from .observe import Cap, cap_for
-from .parse import read_answer
+from .parse import Reading, read_answer
 from .ports import Emitter
 
 TOOLS_COST = 260
@@ -81,13 +79,12 @@ class Mind:
     def learn(self, usage: Usage) -> None:
         self._gauge.learn(usage.prompt)
 
-    def read(self, answer: Answer) -> tuple[tuple[Action, ...], tuple[FormatError, ...]]:
-        """The actions that an answer asks for, and what could not be read of it."""
+    def read(self, answer: Answer) -> Reading:
+        """The actions that an answer asks for, what could not be read of it, and what it says besides."""
         offered = tuple(tool.name for tool in self._tools)
         seen = self._native_seen
         self._native_seen = seen or bool(answer.calls)
-        reading = read_answer(answer, offered, self._languages, native_seen=seen)
-        return reading.actions, reading.errors
+        return read_answer(answer, offered, self._languages, native_seen=seen)
 
     async def close(self) -> None:
         await self.tasks.close()

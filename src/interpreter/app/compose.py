@@ -48,6 +48,7 @@ async def open_session(
     resume: str | None = None,
     workspace: Path | None = None,
     client: ModelClient | None = None,
+    begun: str = "",
 ) -> Session:
     """Open a new session, or take one up again.
 
@@ -56,6 +57,7 @@ async def open_session(
         resume: an id, the beginning of one, or `last`.
         workspace: where to work; None: the current folder, or a new one where that is the home folder or `/`.
         client: the model; None: the server that the settings name, or one found on this machine.
+        begun: the id of a new session whose keeper `session.early` has started.
 
     Raises:
         SessionUnknown, SessionBusy, StoreError: the log.
@@ -70,7 +72,7 @@ async def open_session(
             workspace = workspace or Path(info.workspace)
         else:
             workspace = workspace or safe_workspace(Path.cwd())
-            log = store.create(new_id("s"), workspace)
+            log = store.create(begun or new_id("s"), workspace)
     except BaseException:
         store.close()
         raise

@@ -86,6 +86,11 @@ def _run(arguments: Arguments, open_session: Open | None) -> int:
         from .manage import manage
 
         return manage(arguments)
+    begun = ""
+    if open_session is None and not arguments.resume:
+        from ..session.early import begin_early
+
+        begun = begin_early()
     from .task import run_task
 
-    return run_task(arguments, open_session)
+    return run_task(arguments, open_session, begun)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from ..errors import InterpreterError, UsageError
 from ..text.i18n import _
+from ..types.events import TurnFinished
 from ..types.ops import SubmitInput
 from . import stdin
 from .answers import Answers
@@ -21,24 +22,27 @@ from .views.machine import JsonLines, JsonResult, write_line
 from .views.plain import Plain
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
     from ..config.settings import Settings
 
 INTERRUPTED = 130
+CUT_SHORT = ("model", "failed", "limit", "sandbox")
+"""Ends of a turn after which a person may want to go on with it."""
 
 
-def run_task(arguments: Arguments, open_session: Open | None) -> int:
-    """Settle what to do and with whom, then do it; the exit code."""
+def run_task(arguments: Arguments, open_session: Open | None, begun: str = "") -> int:
+    """Settle what to do and with whom, then do it; the exit code. `begun`: see `session.early`."""
     try:
-        return _run(arguments, open_session)
+        return _run(arguments, open_session or _opener(begun))
     except InterpreterError as error:
         if arguments.output != "text":
             _write_error(error)
         raise
 
 
-def _run(arguments: Arguments, open_session: Open | None) -> int:
+def _run(arguments: Arguments, open_session: Open) -> int:
     folder = find_workspace(arguments.workspace)
     settings = read_settings(folder, arguments.flags)
     workspace = folder if arguments.workspace else None
@@ -46,7 +50,7 @@ def _run(arguments: Arguments, open_session: Open | None) -> int:
     if arguments.task is None and typed and arguments.output == "text":
         from .repl import run_conversation
 
-        return run_conversation(open_session or _app(), with_person(settings, seen), workspace, arguments.resume)
+        return run_conversation(open_session, with_person(settings, seen), workspace, arguments.resume)
     task = arguments.task
     if task is None:
         if typed:
@@ -61,13 +65,22 @@ def _run(arguments: Arguments, open_session: Open | None) -> int:
         stdin.wait_for_data()
         data = stdin.take_data()
     settings = with_person(settings, typed and seen)
-    return asyncio.run(Once(open_session or _app(), settings, workspace, arguments).run(task, data))
+    return asyncio.run(Once(open_session, settings, workspace, arguments).run(task, data))
 
 
-def _app() -> Open:
-    from ..app import open_session
+def _opener(begun: str) -> Open:
+    """`app.open_session`, loaded when it is called; the session that was begun early is the first new one."""
+    ids = [begun] if begun else []
 
-    return open_session
+    def opened(
+        settings: Settings, *, resume: str | None = None, workspace: Path | None = None
+    ) -> Awaitable[Conversation]:
+        from ..app import open_session
+
+        early = ids.pop() if ids and not resume else ""
+        return open_session(settings, resume=resume, workspace=workspace, begun=early)
+
+    return opened
 
 
 def _write_error(error: InterpreterError) -> None:
@@ -96,6 +109,7 @@ class Once:
 
     async def _work(self, session: Conversation, desk: Desk, view: View, task: str, data: IO[bytes] | None) -> int:
         keep: bool | None = True
+        end: TurnFinished | None = None
         try:
             if data is not None and (path := stdin.keep_data(data, session.scratch)) is not None:
                 task = stdin.with_data(task, path)
@@ -110,6 +124,8 @@ class Once:
             return INTERRUPTED
         finally:
             view.end()
+            if end is not None and end.reason in CUT_SHORT and self._arguments.output == "text":
+                say(_("Everything is kept. To go on: interpreter --resume {session}", session=session.id))
             await session.close(keep_kernels=keep)
 
     def _view(self) -> View:

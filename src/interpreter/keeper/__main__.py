@@ -85,8 +85,21 @@ def main(argv: list[str]) -> int:
     # Only now: the host can connect while the rest is loaded.
     from .core import serve
 
-    serve(run_dir, listening, token)
+    if not serve(run_dir, listening, token):
+        leave_nothing(run_dir)
     return 0
+
+
+def leave_nothing(run_dir: str) -> None:
+    """Nobody came: the session was never opened. Its folder goes, unless somebody has put something there."""
+    try:
+        for name in ("keeper.sock", "token", "keeper.lock", "keeper.log"):
+            os.unlink(name)
+        os.rmdir("outputs")
+        os.rmdir(run_dir)
+        os.rmdir(os.path.dirname(run_dir))
+    except OSError:
+        pass
 
 
 if __name__ == "__main__":

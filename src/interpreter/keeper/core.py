@@ -19,6 +19,8 @@ from .loop import Loop, Timer
 from .process import Reaper
 from .program import Program
 
+FIRST = 20.0
+"""Seconds within which the first host must come."""
 ALONE = 120.0
 """Seconds without a host after which the keeper ends, unless it was parked."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -45,10 +47,12 @@ class Keeper:
         self.kernels: dict[str, Kernel] = {}
         self.completions: dict[str, dict[str, Any]] = {}
         self.host: Peer | None = None
+        self.met = False
+        """Whether a host ever came."""
         self.watchers: set[Peer] = set()
         self._listening = listening
         self._alone: Timer | None = None
-        self._patience: float | None = ALONE
+        self._patience: float | None = FIRST
         self._stray = 0
         self._stray_told = 0.0
         self.loop.watch(listening.fileno(), read=self._accept)
@@ -114,7 +118,7 @@ class Keeper:
             if self.host:
                 self.host.send({"event": "replaced"})
                 self.host.close_soon()
-            self.host = peer
+            self.host, self.met = peer, True
             self._patience = ALONE
             if self._alone:
                 self._alone.cancel()
@@ -282,8 +286,8 @@ def _same(one: str, other: str) -> bool:
     return len(a) == len(b) and not sum(x ^ y for x, y in zip(a, b, strict=True))
 
 
-def serve(run_dir: str, listening: socket.socket, token: str) -> None:
-    """Be the keeper of `run_dir` until the end."""
+def serve(run_dir: str, listening: socket.socket, token: str) -> bool:
+    """Be the keeper of `run_dir` until the end. Returns whether a host ever came."""
     if sys.platform == "linux":
         walls.prctl(SUBREAPER, 1)
     keeper = Keeper(run_dir, listening, token)
@@ -293,3 +297,4 @@ def serve(run_dir: str, listening: socket.socket, token: str) -> None:
 
     signal.signal(signal.SIGTERM, on_terminate)
     keeper.loop.run()
+    return keeper.met

@@ -77,6 +77,8 @@ class ModelAnswered(Value, tag="model_answered"):
     turn: str
     step: int
     text: str
+    prose: str | None = None
+    """What the text says besides the actions that were read from it; None where that is all of it."""
     reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()
     finish: str = "stop"
@@ -165,9 +167,7 @@ class ActionFinished(Value, tag="action_finished"):
     """The completion, durable. Exactly one for every ActionProposed."""
 
     action: str
-    status: Literal[
-        "ok", "error", "interrupted", "timeout", "limit", "died", "lost", "denied", "not_run", "refused"
-    ]
+    status: Literal["ok", "error", "interrupted", "timeout", "limit", "died", "lost", "denied", "not_run", "refused"]
     """denied: a person or a rule said no. not_run: an earlier action of the same answer failed, or the turn ended.
     refused: the machinery could not run it (language missing, no walls)."""
     observation: Observation

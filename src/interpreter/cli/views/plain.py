@@ -47,7 +47,7 @@ class Plain:
             case ReasoningDelta() if self._verbose:
                 self._piece(reveal(event.text))
             case ModelAnswered():
-                self._said = event.text.strip()
+                self._said = (event.text if event.prose is None else event.prose).strip()
                 if self._verbose:
                     self._line(words.usage_line(event.usage))
             case ModelFailed() if self._verbose:

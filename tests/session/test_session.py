@@ -28,6 +28,7 @@ from interpreter.types.events import (
     TurnFinished,
     TurnStarted,
 )
+from interpreter.types.messages import ImagePart, TextPart
 from interpreter.types.ops import Interrupt, Op, ResolveApproval, Steer, SubmitInput, Undo
 
 from .helpers import Talk, run
@@ -292,3 +293,31 @@ def test_what_was_cut_can_be_read_on(tmp_path: Path) -> None:
         assert "next offset:" in talk.told()
 
     run(story, [Reply(code="for i in range(9000): print('row', i)"), Reply(calls=(call,)), "done"], tmp_path)
+
+
+def test_a_model_that_sees_is_shown_what_was_drawn(tmp_path: Path) -> None:
+    png = (
+        "import base64\n"
+        "class Picture:\n"
+        "    def _repr_png_(self):\n"
+        "        return base64.b64decode('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk'\n"
+        "            '+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==')\n"
+        "Picture()"
+    )
+
+    async def sees(talk: Talk) -> None:
+        await talk.turn("draw")
+        parts = talk.model.requests[-1].messages[-1].parts
+        images = [part for part in parts if isinstance(part, ImagePart)]
+        assert [(image.mime, image.data[:8]) for image in images] == [("image/png", b"\x89PNG\r\n\x1a\n")]
+        shown = talk.of(ActionFinished)[0].completion
+        assert shown is not None
+        assert Path(shown.displays[0].path).is_file()
+
+    async def reads(talk: Talk) -> None:
+        await talk.turn("draw")
+        assert all(isinstance(p, TextPart) for m in talk.model.requests[-1].messages for p in m.parts)
+        assert "image/png" in talk.told()
+
+    run(sees, [Reply(code=png), "a dot"], tmp_path, vision=True)
+    run(reads, [Reply(code=png), "a dot"], tmp_path)

@@ -29,6 +29,8 @@ from ..types.messages import ImagePart, Message, Part, TextPart, ToolCall
 
 STUB_SIZE = 240
 """Characters below which a result is short enough to stay."""
+MOST_IMAGES = 4
+"""Of one execution."""
 NOT_RUN = "Not run: the turn ended before it."
 
 
@@ -68,7 +70,9 @@ class Segment:
 class History:
     """Feed it every event in order; ask it for messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, vision: bool = False) -> None:
+        self._vision = vision
+        """Whether the model reads images: plots are shown to it."""
         self.segments: list[Segment] = [Segment()]
         self.system = ""
         self._owner: dict[str, Segment] = {}
@@ -191,6 +195,9 @@ class History:
             return
         label = f"Result of your {action.language} code"
         self._result(Result(event.action, action.call_id, event.observation.text, label))
+        shown = event.completion.displays if self._vision and event.completion is not None else ()
+        if images := tuple(d.path for d in shown if d.mime in ("image/png", "image/jpeg")):
+            self._say(Said("What it drew:", images=images[:MOST_IMAGES]))
 
     def _settle(self) -> None:
         """Servers refuse a history with unanswered calls: say of each that it did not run."""

@@ -1,7 +1,6 @@
 """The composition root: the only place that names all concrete classes."""
 
 from ..llm.client import ModelClient
-from .compose import open_session
-from .loading import load_session
+from .loading import load_session, open_session
 
 __all__ = ["ModelClient", "load_session", "open_session"]

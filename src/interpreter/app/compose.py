@@ -91,7 +91,7 @@ class Composer:
         self, settings: Settings, store: Store, log: SessionLog, workspace: Path, client: ModelClient | None
     ) -> None:
         self.settings, self.store, self.log = settings, store, log
-        self.history = History()
+        self.history = History(vision=settings.agent.vision)
         self.hub = Hub(log, (self.history.apply,))
         self.tasks = Tasks()
         self.home = store.home
@@ -152,6 +152,8 @@ class Composer:
             )
         )
         session, _runner = self._session()
+        if self.environment.note:
+            await session.note(self.environment.note)
         return session
 
     async def resume(self) -> Session:

@@ -11,7 +11,23 @@ from ..session.service import Session
 from ..store import Store, default_home
 from ..store.transcript import load
 from ..text.i18n import _
-from .compose import open_session
+from . import compose
+
+
+async def open_session(
+    settings: Settings,
+    *,
+    resume: str | None = None,
+    workspace: Path | None = None,
+    client: ModelClient | None = None,
+    begun: str = "",
+) -> Session:
+    """`compose.open_session`, where `resume` may also be the path of a saved conversation (it has a `/` or `.json`)."""
+    if resume and ("/" in resume or resume.endswith(".json")):
+        session, told = await load_session(settings, resume, workspace=workspace, client=client)
+        await session.note(told)
+        return session
+    return await compose.open_session(settings, resume=resume, workspace=workspace, client=client, begun=begun)
 
 
 async def load_session(
@@ -42,10 +58,10 @@ async def load_session(
     if leaving is not None:
         await leaving.close(keep_kernels=info is not None and info.id == leaving.id)
     if info is None:
-        session = await open_session(settings, workspace=workspace, client=client)
+        session = await compose.open_session(settings, workspace=workspace, client=client)
         await session.tell(list(transcript.messages))
         return session, _("The conversation of {path} was told to a new session.", path=path)
-    session = await open_session(settings, resume=info.id, client=client)
+    session = await compose.open_session(settings, resume=info.id, client=client)
     if info.size > transcript.seq:
         told = _("The log of session {session} goes further than {path}; going on at its newest step.",
                  session=info.id, path=path)  # fmt: skip

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..config.settings import Settings
-from ..errors import UsageError
 from ..store import Store, default_home
 from ..store.export import export
 from ..store.listing import Line, SessionRow, rows, timeline
 from ..store.transcript import load, save
-from ..text.i18n import _
 
 
 class Readings:
@@ -55,17 +53,12 @@ class Readings:
         with self._store() as store:
             return len(save(path, store.visit(session).events(), session, self._secrets).messages)
 
-    def saved_session(self, path: Path) -> str:
-        """The session that a saved conversation belongs to. Raises ConfigError, StoreError, UsageError."""
+    def saved(self, path: Path) -> Path:
+        """The same path, once it is known to hold a conversation. Raises ConfigError, StoreError."""
         with self._store() as store:
-            newest = next(iter(store.sessions()), None)
-            session = load(path, newest.id if newest else "").session
-            if not session:
-                raise UsageError(
-                    _("{path} was not saved by this program: it belongs to no session.", path=str(path)),
-                    _("Its text can be given as a task or as data."),
-                )
-            return store.find(session).id
+            sessions = store.sessions()
+        load(path, sessions[0].id if sessions else "")
+        return path
 
     @contextmanager
     def _store(self) -> Generator[Store]:

@@ -113,7 +113,8 @@ class Talk:
     async def _load(self, rest: str) -> Change:
         if not rest:
             raise UsageError(_("%load takes the path of a saved conversation."))
-        return await self._resume(self._readings.saved_session(Path(rest).expanduser()))
+        path = self._readings.saved(Path(rest).expanduser().absolute())
+        return Change(resume=str(path), back=self._session.id)
 
     async def _resume(self, rest: str) -> Change:
         found = self._readings.find(rest or "last")

@@ -112,6 +112,7 @@ class Session:
         self._recovery: asyncio.Task[None] | None = None
         self._closed = False
         self._introduced = False
+        self._noted = False
         self._last = ""
 
     @property
@@ -142,6 +143,10 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write the conversation as JSON that other tools can read. Raises StoreError."""
         save(path, self.log.events(), self.id)
+
+    async def note(self, text: str) -> None:
+        """A sentence for the person, kept in the log; the model does not read it."""
+        await self._hub.emit(NoteAdded(text=text, to_model=False))
 
     async def tell(self, messages: list[dict[str, Any]]) -> None:
         """Give an idle session an earlier conversation. Raises UsageError, StoreError."""
@@ -278,6 +283,9 @@ class Session:
             self.pending = pending
             return End("model", error.exit_code, str(error))
         await self._introduce()
+        for text in () if self._noted else self._mind.facts.notes:
+            await self.note(text)
+        self._noted = True
         if turn.stop.is_set():
             return INTERRUPTED
         return await self._loop.run(turn, pending if not text.strip() else ())

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from ..types.events import LIVE, Event, KernelEvent, SessionClosed, SessionResumed, SessionStarted, Stored
+from ..types.events import LIVE, Event, KernelEvent, NoteAdded, SessionClosed, SessionResumed, SessionStarted, Stored
 
-OPENING = (SessionStarted, SessionResumed, KernelEvent)
+OPENING = (SessionStarted, SessionResumed, KernelEvent, NoteAdded)
 """What the first watch is told of the time before it."""
 
 

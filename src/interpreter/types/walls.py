@@ -40,7 +40,7 @@ class Profile(Value):
     hidden: tuple[str, ...] = ()
     """Paths that stay hidden although they lie in a readable one."""
     network: Literal["closed", "proxy", "host"] = "closed"
-    """`proxy`: a namespace of its own with one way out, the proxy on the host's side. `host`: only with backend host."""
+    """proxy: a namespace of its own with one way out, the proxy on the host's side. host: only with backend host."""
     environment: dict[str, str] = {}
     """The whole environment of the process: an allow-list has been applied by whoever made this."""
     limits: Limits = Limits()

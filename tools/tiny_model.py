@@ -1,6 +1,6 @@
 """Make a tiny model of the Qwen3 type, so that a real server can be tested on any machine.
 
-usage: python tools/tiny_model.py FOLDER [--seconds 90]
+usage: python tools/tiny_model.py FOLDER [--seconds 240]
 
 Runs in an environment that has torch and transformers (tools/test_servers.py makes one). The model has two layers and
 a byte-level vocabulary of its own, and is trained for a minute on dialogues made here: it learns the form
@@ -27,7 +27,7 @@ LENGTH = 8192
 """Tokens of the context that the model is made for."""
 ROW = 1280
 """Tokens of the longest row in training; a real first request has about 700."""
-ENOUGH = 0.12
+ENOUGH = 0.2
 """The loss at which training ends; choosing among the few programs alone costs about 0.04."""
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]
@@ -181,7 +181,7 @@ def train(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: rand
     while loss > ENOUGH and time.monotonic() - started < seconds:
         size = 4800 if steps % 8 == 7 else 200
         at = rng.randrange(len(filler) - size)
-        rows = [row(tokenizer, rng, filler[at : at + size]) for _ in range(16 if size == 200 else 3)]
+        rows = [row(tokenizer, rng, filler[at : at + size]) for _ in range(8 if size == 200 else 2)]
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.tensor([r[0] + [tokenizer.pad_token_id] * (longest - len(r[0])) for r in rows])
         labels = torch.tensor([r[1] + [-100] * (longest - len(r[1])) for r in rows])
@@ -214,7 +214,7 @@ def sample(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=90.0, help="of training at most; 0: a model that babbles")
+    parser.add_argument("--seconds", type=float, default=240.0, help="of training at most; 0: a model that babbles")
     given = parser.parse_args()
     rng = random.Random(SEED)
     torch.manual_seed(SEED)

@@ -13,12 +13,14 @@ import msgspec
 
 from ..aio import Tasks
 from ..errors import KernelDied, KernelError, LanguageMissing, PermitRefused
+from ..text.clean import clean_text
 from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Permit
 from ..types.base import code_sha256, new_id
 from ..types.events import KernelEvent
 from ..types.languages import LANGUAGES
 from ..types.walls import Limits
+from .claims import cleaned
 from .contracts import Hello, KernelOptions, Running, Sink, Walls
 from .link import Link, Refusal, connect, lost
 from .runtimes import Runtime, find_runtime
@@ -76,7 +78,7 @@ class Kernels:
             if self._living.get(language) != kernel:
                 self._lost.add(language)
                 self._tell(language, kernel, "died", "the keeper ended")
-        self._ended.update({c.execution: c for c in hello.completions})
+        self._ended.update({c.execution: cleaned(c) for c in hello.completions})
         self._running = {r.execution: r for r in hello.running}
         return hello
 
@@ -302,20 +304,20 @@ class Kernels:
                 if sink := self._sinks.get(event["execution"]):
                     self._tasks.start(self._answer(sink, event))
             case "done":
-                completion = msgspec.convert(event["completion"], Completion)
+                completion = cleaned(msgspec.convert(event["completion"], Completion))
                 waiting = self._waiting.get(completion.execution)
                 if waiting and not waiting.done():
                     waiting.set_result(completion)
                 else:
                     self._ended[completion.execution] = completion
             case "died":
-                self._died(event["kernel"], event["reason"])
+                self._died(event["kernel"], clean_text(event["reason"]))
             case _:
                 pass
 
     async def _answer(self, sink: Sink, event: dict[str, Any]) -> None:
         try:
-            text = await sink.ask_input(event["prompt"], event["secret"])
+            text = await sink.ask_input(clean_text(event["prompt"]), event["secret"])
         except InterruptedError:
             text = None
         with contextlib.suppress(KernelError):

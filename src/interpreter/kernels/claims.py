@@ -1,0 +1,43 @@
+"""What a guest says about itself, made harmless: nothing of it may move a cursor or read otherwise than it is."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from ..text.clean import clean_text
+from ..types.actions import Completion
+
+
+def cleaned(completion: Completion) -> Completion:
+    """The completion with its words cleaned: the result, the error, the displays' texts, the context."""
+    error = completion.error
+    if error is not None:
+        error = msgspec.structs.replace(
+            error,
+            name=clean_text(error.name),
+            message=clean_text(error.message),
+            traceback=clean_text(error.traceback),
+        )
+    displays = tuple(msgspec.structs.replace(d, text=clean_text(d.text)) for d in completion.displays)
+    return msgspec.structs.replace(
+        completion,
+        error=error,
+        result=clean_text(completion.result),
+        displays=displays,
+        limit=clean_text(completion.limit),
+        context=clean_value(completion.context),
+    )
+
+
+def clean_value(value: Any) -> Any:
+    """A value as JSON has them, with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        table = cast("dict[Any, Any]", value)
+        return {clean_text(str(key)): clean_value(item) for key, item in table.items()}
+    if isinstance(value, list):
+        return [clean_value(item) for item in cast("list[Any]", value)]
+    return value

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interpreter.agent.options import AgentOptions
+from interpreter.app import open_session
+from interpreter.config.settings import Settings, WallOptions
 from interpreter.llm.script import Reply, Script
+from interpreter.llm.scripted import ScriptedModel
 from interpreter.llm.scripted_server import ScriptedServer
 from interpreter.sandbox import report
 from interpreter.store import Store
 from interpreter.types.events import ActionFinished, ActionProposed, Event, TurnFinished, TurnStarted
+from interpreter.types.walls import Limits
+from tests.session.helpers import Talk
 
 COMMAND = (sys.executable, "-m", "interpreter")
 NO_WALLS = not any(found.works for found in report())
@@ -109,11 +116,36 @@ def whole(store: Store, session: str) -> list[Event]:
 
 
 @contextmanager
-def played(place: Place, *replies: Reply | str, **script: Any) -> Generator[ScriptedServer]:
-    given = Script(replies=replies, **{"context_window": 32768, **script})
-    with ScriptedServer(given, log=place.top / "asked.jsonl") as server:
+def played(place: Place, *replies: Reply | str) -> Generator[ScriptedServer]:
+    with ScriptedServer(Script(replies=replies), log=place.top / "asked.jsonl") as server:
         place.url = server.url
         yield server
+
+
+def talk_of(
+    story: Callable[[Talk], Coroutine[Any, Any, None]],
+    replies: Sequence[Reply | str],
+    workspace: Path,
+    *,
+    limits: Limits | None = None,
+    resume: str | None = None,
+    walls: WallOptions | None = None,
+    **agent: Any,
+) -> str:
+    """Tell a story of one session in this process; returns the session's id."""
+    given: dict[str, Any] = {"auto_run": True, "can_ask": False} | agent
+    settings = Settings(agent=AgentOptions(**given), walls=walls or WallOptions(), limits=limits or Limits())
+
+    async def told() -> str:
+        model = ScriptedModel(list(replies))
+        session = await open_session(settings, resume=resume, workspace=workspace, client=model)
+        try:
+            await story(Talk(session, model))
+        finally:
+            await session.close()
+        return session.id
+
+    return asyncio.run(asyncio.wait_for(told(), 80))
 
 
 @pytest.fixture

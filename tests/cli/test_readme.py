@@ -47,3 +47,21 @@ def test_the_python_lines_name_what_is_there() -> None:
             for name in ast.unparse(node).split(".")[1:]:
                 assert hasattr(holder, name), ast.unparse(node)
                 holder = getattr(holder, name)
+
+
+def test_the_chinese_readme_gives_the_same_commands_and_existing_links() -> None:
+    chinese = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", chinese):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+    commands = [
+        [line.split("#")[0].strip() for line in block.splitlines() if line.isascii() or "#" in line]
+        for text in (README, chinese)
+        for block in ["\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))]
+    ]
+    assert [c for c in commands[0] if c.isascii() and '"' not in c] == [
+        c for c in commands[1] if c.isascii() and '"' not in c
+    ]
+    servers = [
+        re.findall(r"`((?:vllm|OLLAMA|llama-server|lms|interpreter) ?[^`]*)`", text) for text in (README, chinese)
+    ]
+    assert servers[0] == servers[1]

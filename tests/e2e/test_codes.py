@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.types.events import ActionFinished
+
 from . import snapshots
 from .world import COMMAND, World, read_until, reply, until
 
@@ -117,7 +119,8 @@ def alive(pid: int) -> bool:
 
 def test_e59_the_host_is_killed_while_code_runs_and_the_next_one_sees_its_end(world: World) -> None:
     go = world.here / "go"
-    code = "import os, time\nprint('on', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\nx = 7\nprint('end')"
+    wait = "while not os.path.exists('go'): time.sleep(0.02)"
+    code = f"import os, time\nprint('on', flush=True)\n{wait}\nx = 7\nprint('end')"
     world.serve(reply(code=code), "Never.")
     process = world.start("-y", "--output", "jsonl", "wait")
     read_until(process, '"on\\n"')
@@ -127,7 +130,7 @@ def test_e59_the_host_is_killed_while_code_runs_and_the_next_one_sees_its_end(wo
     world.serve(reply(code="print(x)"), "Seven.")
     again = world.run("-y", "--resume", "last", "--output", "json", "and x?")
     assert again.code == 0 and again.result["answer"] == "Seven."
-    outputs = [event.observation.text for event in world.events() if type(event).__name__ == "ActionFinished"]
+    outputs = [event.observation.text for event in world.of(ActionFinished)]
     assert "end" in outputs[0] and outputs[1] == "7"
 
 

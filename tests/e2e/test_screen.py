@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.types.events import ActionFinished, ActionProposed, ActionStarted, SessionClosed, TurnFinished
 from tests.kernels.test_install import wheel
 
 from .world import World, reply
 
 ASKED = "always in this session:"
 YES_NO = "y yes · n no:"
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def test_e63_yes(world: World) -> None:
@@ -22,7 +24,7 @@ def test_e63_yes(world: World) -> None:
     with world.terminal("compute") as terminal:
         terminal.wait_for(ASKED)
         assert "print(6 * 7)" in terminal.text and "Run this Python code (sandbox (" in terminal.text
-        assert not [event for event in world.events() if type(event).__name__ == "ActionStarted"]
+        assert world.of(ActionStarted) == []
         terminal.send("y\n")
         assert terminal.finish() == 0
         assert "42" in terminal.text and "It is 42." in terminal.text
@@ -108,8 +110,7 @@ def test_e69_ctrl_c_twice_leaves_and_everything_is_kept(world: World) -> None:
         terminal.send("\x03")
         assert terminal.finish() == 130
         assert f"interpreter --resume {world.session()}" in terminal.text
-    ends = [event for event in world.events() if type(event).__name__ == "TurnFinished"]
-    assert len(ends) == 1
+    assert len(world.of(TurnFinished)) == 1
 
 
 def test_e70_the_terminal_is_closed_while_code_runs(world: World) -> None:
@@ -119,9 +120,8 @@ def test_e70_the_terminal_is_closed_while_code_runs(world: World) -> None:
     terminal.wait_for("\non\n")
     os.kill(terminal.child.pid, signal.SIGHUP)
     assert terminal.finish() == 130
-    kinds = [type(event).__name__ for event in world.events()]
-    assert kinds.count("ActionFinished") == kinds.count("ActionProposed") == 1
-    assert kinds.count("TurnFinished") == 1 and kinds[-1] == "SessionClosed"
+    assert len(world.of(ActionFinished)) == len(world.of(ActionProposed)) == len(world.of(TurnFinished)) == 1
+    assert isinstance(world.events()[-1], SessionClosed)
 
 
 def test_e71_a_program_asks_for_a_line(world: World) -> None:
@@ -212,10 +212,7 @@ def test_e76_a_file_outside_stays_closed_after_a_no(world: World) -> None:
 
 
 def test_e77_pictures_are_saved_and_their_path_is_shown(world: World) -> None:
-    code = (
-        "import base64\nclass Plot:\n    def _repr_png_(self):\n        return base64.b64decode('iVBORw0KGgoAAAANSUhEUgAAAAE"
-        "AAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==')\nPlot()"
-    )
+    code = f"import base64\nclass Plot:\n    def _repr_png_(self): return base64.b64decode({PNG!r})\nPlot()"
     world.serve(reply(code=code), "Drawn.")
     with world.terminal("-y", "draw", columns=300) as terminal:
         assert terminal.finish() == 0

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from interpreter.store import Store
 from interpreter.types.events import Event
@@ -26,6 +26,7 @@ LONGEST = 60.0
 TOOLS = Path(sys.executable).parent
 COMMAND = str(TOOLS / "interpreter")
 Piece = dict[str, Any]
+E = TypeVar("E")
 
 
 class Done(NamedTuple):
@@ -161,6 +162,10 @@ class World:
             log = store.visit(store.find(session).id)
             assert log.verify().whole
             return [entry.event for entry in log.events()]
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The newest session's events of one kind."""
+        return [event for event in self.events() if isinstance(event, kind)]
 
     def session(self) -> str:
         with Store.open(self.data) as store:

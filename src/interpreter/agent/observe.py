@@ -36,14 +36,13 @@ def observe(completion: Completion, output: str, cap: int, facts: tuple[str, ...
         cap: characters that the result, and the traceback, may each have.
         facts: what `diagnose` looked up.
 
-    What the person is shown is the output and the result alone: views show errors and displays in their own way.
+    What the person is shown is the output alone: views show results, errors and displays in their own way.
     """
     parts: list[str] = []
     if output.strip():
         parts.append(output.rstrip("\n"))
     if completion.result:
         parts.append(head_tail(completion.result.rstrip("\n"), cap // 2))
-    shown = "\n".join(parts)
     if completion.error is not None:
         report = completion.error
         trace = report.traceback.rstrip("\n") or f"{report.name}: {report.message}"
@@ -57,7 +56,7 @@ def observe(completion: Completion, output: str, cap: int, facts: tuple[str, ...
     if facts:
         parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in facts))
     text = "\n".join(parts) or "(no output)"
-    return Observation(text=text, shown=shown, facts=facts)
+    return Observation(text=text, shown=output.rstrip("\n"), facts=facts)
 
 
 def ending_line(completion: Completion) -> str:

@@ -80,10 +80,10 @@ class Place:
         **environ: str,
     ) -> Ran:
         """`around`: words before the command, for a shell that closes its streams and the like."""
-        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        nothing = subprocess.DEVNULL if stdin is None else None
         done = subprocess.run(
             [*around, *COMMAND, *words], cwd=cwd or self.work, env=self.env | environ, capture_output=True, timeout=90,
-            check=False, **given,
+            check=False, stdin=nothing, input=stdin,
         )  # fmt: skip
         return Ran(done)
 

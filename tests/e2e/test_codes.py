@@ -57,8 +57,9 @@ def test_e53_the_words_that_go_on_are_on_the_screen(world: World) -> None:
     words = f"interpreter --resume {world.session()} -y"
     assert (done.code, done.out) == (4, "") and words in done.err
     world.serve("It is made.")
-    again = world.shell(f"{words} -ab {world.url}")
+    again = world.shell(f"{words} -ab {world.url} --context_window 65536")
     assert (again.code, again.out) == (0, "It is made.\n") and (world.here / "made").exists()
+    assert again.err.count("The server serves this model with a context of 32768 tokens") == 1
 
 
 def test_e54_steps_are_bounded(world: World) -> None:

@@ -111,7 +111,6 @@ class Session:
         self._running: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
         self._closed = False
-        self._introduced = False
         self._noted = False
         self._last = ""
 
@@ -282,19 +281,12 @@ class Session:
         except InterpreterError as error:
             self.pending = pending
             return End("model", error.exit_code, str(error))
-        await self._introduce()
-        for text in () if self._noted else self._mind.facts.notes:
-            await self.note(text)
+        for note in () if self._noted else self._mind.facts.notes:
+            await self.note(note)
         self._noted = True
         if turn.stop.is_set():
             return INTERRUPTED
         return await self._loop.run(turn, pending if not text.strip() else ())
-
-    async def _introduce(self) -> None:
-        """Say once what the person should know about the model's server: which was found, how small its window is."""
-        told, self._introduced = self._introduced, True
-        for note in () if told else self._mind.facts.notes:
-            await self._hub.emit(NoteAdded(text=note, to_model=False))
 
     async def _own(self, turn: Turn, action: Action) -> End:
         """The person's own code: typed, so approved; it still passes the gate and the log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,20 @@ def test_a_model_that_sees_is_shown_what_was_drawn(tmp_path: Path) -> None:
 
     run(sees, [Reply(code=png), "a dot"], tmp_path, vision=True)
     run(reads, [Reply(code=png), "a dot"], tmp_path)
+
+
+def test_an_interrupt_that_is_itself_cut_off_still_stops_what_runs(tmp_path: Path) -> None:
+    async def story(talk: Talk) -> None:
+        watch = talk.session.watch()
+        await talk.session.send(SubmitInput(text="wait"))
+        async for event in watch:
+            if isinstance(event, OutputChunk):
+                break
+        interrupting = asyncio.create_task(talk.session.send(Interrupt()))
+        await asyncio.sleep(0)
+        interrupting.cancel()  # Ctrl-C twice, quickly
+        await talk.session.close(keep_kernels=True)
+
+    session = run(story, [Reply(code="print('on', flush=True)\nimport time\ntime.sleep(600)")], tmp_path)
+    ends = [event for event in stored(session) if isinstance(event, TurnFinished)]
+    assert [end.reason for end in ends] == ["interrupted"]

@@ -315,8 +315,14 @@ class Session:
         turn.stop.set()
         self._approvals.cancel_all()
         if first:
+            # A second Ctrl-C may cancel this op at any moment; what it began goes on.
+            await asyncio.shield(self._tasks.start(self._begin_stop(turn)))
+
+    async def _begin_stop(self, turn: Turn) -> None:
+        try:
             if turn.tally.steps:
                 await self._hub.emit(NoteAdded(text="The person interrupted.", source="person"))
+        finally:
             self._tasks.start(self._insist(turn))
 
     async def _insist(self, turn: Turn) -> None:

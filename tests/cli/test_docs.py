@@ -15,6 +15,7 @@ from interpreter.cli.flags import COMMANDS, OWN
 from interpreter.cli.words import WORDS
 from interpreter.config.keys import KEYS
 from interpreter.types.events import LIVE, Event, event_name
+from interpreter.types.ops import Op
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -71,4 +72,13 @@ def test_every_event(kind: Any) -> None:
     sections = dict(re.findall(r"^## (`\w+`(?: \(live\))?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     assert len(sections) == len(get_args(Event))
     section = sections[f"`{event_name(kind)}`" + (" (live)" if kind in LIVE else "")]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == [field.name for field in msgspec.structs.fields(kind)]
+
+
+@pytest.mark.parametrize("kind", get_args(Op), ids=lambda kind: kind.__name__)
+def test_every_op(kind: Any) -> None:
+    text = (DOCS / "ops.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert len(sections) == len(get_args(Op))
+    section = sections[str(kind.__struct_config__.tag)]
     assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == [field.name for field in msgspec.structs.fields(kind)]

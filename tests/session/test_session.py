@@ -218,12 +218,22 @@ def test_undo_takes_back_turns(tmp_path: Path) -> None:
 
 def test_own_code_runs_without_a_model(tmp_path: Path) -> None:
     async def story(talk: Talk) -> None:
-        end = await talk.turn("%%python\nprint(6 * 7)")
+        end = await talk.turn("%%python\nprint(6 * 7)", own_code=True)
         assert end.exit_code == 0
         assert talk.of(ActionFinished)[0].observation.text == "42"
         assert talk.model.requests == []
 
     run(story, ["unused"], tmp_path, auto_run=False)
+
+
+def test_text_that_looks_like_own_code_is_only_text_unless_it_was_typed(tmp_path: Path) -> None:
+    async def story(talk: Talk) -> None:
+        end = await talk.turn("%% touch made")
+        assert end.text == "I read it."
+        assert talk.of(ActionProposed) == []
+
+    run(story, ["I read it."], tmp_path, auto_run=False)
+    assert not (tmp_path / "made").exists()
 
 
 def test_one_turn_at_a_time(tmp_path: Path) -> None:

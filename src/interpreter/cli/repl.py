@@ -103,7 +103,7 @@ class Repl:
         return None
 
     async def _turn(self, desk: Desk, text: str) -> None:
-        end = await desk.turn(SubmitInput(text=text))
+        end = await desk.turn(SubmitInput(text=text, own_code=text.startswith("%%")))
         if end is None:
             raise Leave
         self._tally.add(end)

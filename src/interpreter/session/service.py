@@ -233,13 +233,14 @@ class Session:
             self._turn = None
             raise
         self.turns.append(turn.id)
-        self._running = self._tasks.start(self._run(turn, begin), name=turn.id)
+        own = read_own_code(op.text) if op.own_code else None
+        self._running = self._tasks.start(self._run(turn, begin, own), name=turn.id)
 
     def recover(self, recovery: Coroutine[Any, Any, None]) -> None:
         """Let what still runs from before come to its end first; the next turn waits for it, and can interrupt it."""
         self._recovery = self._tasks.start(recovery)
 
-    async def _run(self, turn: Turn, begin: TurnStarted) -> None:
+    async def _run(self, turn: Turn, begin: TurnStarted, own: Action | None) -> None:
         started = time.monotonic()
         try:
             if self._recovery is not None:
@@ -248,7 +249,7 @@ class Session:
                 await self._recovery
                 self._recovery = None
                 await self._hub.emit(begin)
-            end = await self._work(turn, begin.text)
+            end = await (self._own(turn, own) if own is not None else self._work(turn, begin.text))
         except InterpreterError as error:
             end = End("sandbox" if error.exit_code == 7 else "failed", error.exit_code, str(error))
         except Exception as error:
@@ -272,8 +273,6 @@ class Session:
             self._hub.show(finished)
 
     async def _work(self, turn: Turn, text: str) -> End:
-        if (own := read_own_code(text)) is not None:
-            return await self._own(turn, own)
         await self._prepare(text)
         pending, self.pending = self.pending, ()
         try:

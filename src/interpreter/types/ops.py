@@ -13,6 +13,9 @@ class SubmitInput(Value, tag="submit_input", forbid_unknown_fields=True):
     text: str
     images: tuple[str, ...] = ()
     """Paths of image files to show to the model."""
+    own_code: bool = False
+    """The person typed `%%` themselves: what follows is their own code and runs without a question. A front end sets it
+    only for what was typed at a terminal, never for text that came from a pipe, a file or a program."""
 
 
 class ResolveApproval(Value, tag="resolve_approval", forbid_unknown_fields=True):

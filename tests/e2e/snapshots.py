@@ -7,6 +7,7 @@ needed, so its start stands where it is first used.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -29,7 +30,8 @@ def check(name: str, done: Done, world: World) -> list[dict[str, Any]]:
     if os.environ.get("UPDATE_SNAPSHOTS") == "1":
         path.write_text(seen)
     assert path.exists(), f"no snapshot {path.name}: UPDATE_SNAPSHOTS=1 writes it"
-    assert seen.splitlines() == path.read_text().splitlines()
+    differing = list(difflib.unified_diff(path.read_text().splitlines(), seen.splitlines(), lineterm="", n=0))
+    assert not differing, "\n".join([path.name, *differing])
     return done.lines
 
 

@@ -97,10 +97,11 @@ def test_e08_a_local_server_is_found(world: World) -> None:
 
 
 def test_e09_the_answer_alone_is_on_standard_output(world: World) -> None:
-    world.serve(reply("I compute it.", "print(6 * 7)"), "It is 42.")
+    world.serve(reply("I compute it.", "x = 6\nprint(x * 7)"), reply("And one more.", "x * 7 + 1"), "42 and 43.")
     done = world.run("-y", "compute")
-    assert (done.code, done.out) == (0, "It is 42.\n")
-    assert done.err == "I compute it.\n--- Python ---\nprint(6 * 7)\n---\n42\n"
+    assert (done.code, done.out) == (0, "42 and 43.\n")
+    first = "I compute it.\n--- Python ---\nx = 6\nprint(x * 7)\n---\n42\n"
+    assert done.err == first + "And one more.\n--- Python ---\nx * 7 + 1\n---\n43\n"
 
 
 def test_e10_the_event_stream_of_a_task(world: World) -> None:

@@ -34,7 +34,9 @@ class Talk:
         self.events: list[Event] = []
         self._watch = session.watch()
 
-    async def turn(self, text: str = "", *, own_code: bool = False, on: Callable[[Event], Op | None] | None = None) -> TurnFinished:
+    async def turn(
+        self, text: str = "", *, own_code: bool = False, on: Callable[[Event], Op | None] | None = None
+    ) -> TurnFinished:
         """One turn to its end; `on` may answer an event with an op."""
         await self.session.send(SubmitInput(text=text, own_code=own_code))
         async for event in self._watch:

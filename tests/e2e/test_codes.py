@@ -169,3 +169,14 @@ def test_e62_nobody_reads_the_answer_any_more(world: World) -> None:
     process.stdout.close()
     assert process.wait(60) in (130, 141)
     assert b"Traceback" not in process.stderr.read()
+
+
+def test_e126_under_nohup_a_closed_terminal_changes_nothing(world: World) -> None:
+    code = "import os, time\nprint('on', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\nprint('end')"
+    url = world.serve(reply(code=code), "Done.")
+    process = world.popen(["/bin/sh", "-c", f"trap '' HUP; exec {COMMAND} -y -ab {url} --output jsonl wait"])
+    read_until(process, '"on\\n"')
+    process.send_signal(signal.SIGHUP)
+    (world.here / "go").touch()
+    done = world.finish(process)
+    assert done.code == 0 and world.told(1) == "on\nend"

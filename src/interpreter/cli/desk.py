@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -47,11 +48,13 @@ class Desk:
         self._worker: asyncio.Task[object] | None = None
         self._busy = False
         self._stray = False
+        self._screens = [number for number in (1, 2) if os.isatty(number)]
 
     def __enter__(self) -> Desk:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._signalled, number)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup keeps it ignored
+                loop.add_signal_handler(number, self._signalled, number)
         return self
 
     def __exit__(
@@ -114,7 +117,17 @@ class Desk:
         stray, self._stray = self._stray, False
         return stray
 
+    def _forget_screen(self) -> None:
+        """Where the terminal is gone, what is still written goes nowhere, so that all the rest ends in order."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in self._screens:
+            if not os.isatty(number):  # any more
+                os.dup2(null, number)
+        os.close(null)
+
     def _signalled(self, number: signal.Signals) -> None:
+        if number == signal.SIGHUP:
+            self._forget_screen()
         if not self._busy:
             # At the prompt Ctrl-C is a key; a signal from elsewhere means to end.
             if number == signal.SIGINT:
@@ -148,7 +161,13 @@ class Desk:
                     self._close_question()
             case _:
                 pass
-        self._view.show(event)
+        try:
+            self._view.show(event)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._forget_screen()
+            raise Leave from None
         if isinstance(event, ApprovalRequested) and self._answers is not None:
             self._question = Question(event, self._actions.get(event.action))
             self._ask()

@@ -21,7 +21,7 @@ from ..agent.remedies import MissingModules
 from ..agent.runner import Runner
 from ..aio import Tasks
 from ..config.settings import Settings
-from ..errors import InterpreterError, KernelError, SandboxUnavailable
+from ..errors import InterpreterError, KernelError, SandboxUnavailable, StoreError, UsageError
 from ..kernels.contracts import KernelOptions
 from ..kernels.environments import find_environment
 from ..kernels.install import Installed, install
@@ -64,6 +64,7 @@ async def open_session(
         SandboxUnavailable: no walls where walls were asked for.
         UsageError: the working folder cannot be used.
     """
+    chosen = workspace is not None
     store = Store.open(default_home())
     try:
         if resume:
@@ -76,7 +77,13 @@ async def open_session(
     except BaseException:
         store.close()
         raise
-    composer = Composer(settings, store, log, workspace, client)
+    try:
+        composer = Composer(settings, store, log, workspace, client)
+    except BaseException:
+        log.close()
+        store.close()
+        raise
+    composer.chosen = chosen
     try:
         return await (composer.resume() if resume else composer.begin())
     except BaseException:
@@ -91,6 +98,8 @@ class Composer:
         self, settings: Settings, store: Store, log: SessionLog, workspace: Path, client: ModelClient | None
     ) -> None:
         self.settings, self.store, self.log = settings, store, log
+        self.chosen = False
+        """Whether the person named the working folder; else it has to be the one that the session began in."""
         self.history = History(vision=settings.agent.vision)
         self.hub = Hub(log, (self.history.apply,))
         self.tasks = Tasks()
@@ -130,7 +139,13 @@ class Composer:
         return _("sandbox ({name}), in {path}", name=name, path=self.workspace)
 
     def _kernel_event(self, event: KernelEvent) -> None:
-        self.tasks.start(self.hub.emit(event))
+        self.tasks.start(self._record(event))
+
+    async def _record(self, event: KernelEvent) -> None:
+        try:
+            await self.hub.emit(event)
+        except StoreError:
+            self.hub.show(event)  # the log is full or closed already; who needs it is told by an action's end
 
     async def begin(self) -> Session:
         """A new session."""
@@ -159,6 +174,12 @@ class Composer:
     async def resume(self) -> Session:
         """The session as its log tells it; its living kernels, if the keeper still holds them."""
         past = read_past((stored.event for stored in self.log.events()), (self.history.apply,))
+        if past.started is not None and not self.chosen and past.started.workspace != str(self.workspace):
+            raise UsageError(
+                _("The folder of this session, {path}, leads to {other} now.", path=past.started.workspace,
+                  other=self.workspace),
+                _("Everything is kept. If you want to go on there, name it: --workspace {other}", other=self.workspace),
+            )  # fmt: skip
         for grant in past.grants:
             if Path(grant.path).exists():
                 self.walls.grant(grant.path, grant.access)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
@@ -17,6 +19,9 @@ from .say import say, say_error
 
 if TYPE_CHECKING:
     from .contract import Open
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a write says whose place is full or broken."""
 
 
 def run(words: Sequence[str], open_session: Open | None = None) -> int:
@@ -35,13 +40,24 @@ def run(words: Sequence[str], open_session: Open | None = None) -> int:
         # Nobody reads any more; Python would complain again while it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
-        # Not a wrong input but a mistake of ours: the place is of use only to who can mend it.
-        if "-v" in words or "--verbose" in words:
-            traceback.print_exc()
-        say(_("An error inside interpreter itself: {error}", error=f"{type(error).__name__}: {error}"))
-        say(_("Sessions are kept. With --verbose it says where it happened."))
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            return _mistake(words, error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(_("Standard output cannot be written: {reason}.", reason=error.strerror))
+        say(_("What was done is kept in the log: interpreter sessions show last"))
         return 1
+    except Exception as error:
+        return _mistake(words, error)
+
+
+def _mistake(words: Sequence[str], error: Exception) -> int:
+    """Not a wrong input but a mistake of ours: the place is of use only to who can mend it."""
+    if "-v" in words or "--verbose" in words:
+        traceback.print_exception(error)
+    say(_("An error inside interpreter itself: {error}", error=f"{type(error).__name__}: {error}"))
+    say(_("Sessions are kept. With --verbose it says where it happened."))
+    return 1
 
 
 def _fill_closed_streams() -> None:
@@ -57,6 +73,10 @@ def _fill_closed_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    out: object = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        # An answer in characters that this locale does not have is shown with their numbers, not lost.
+        out.reconfigure(errors="backslashreplace")
 
 
 def _early_language(words: Sequence[str]) -> None:

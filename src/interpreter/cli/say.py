@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from ..errors import InterpreterError
+from ..text.clean import clean_text
 from ..text.i18n import _
 
 
 def say(text: str) -> None:
-    """A line on standard error. A closed stream is no reason to fail."""
-    say_piece(text + "\n")
+    """A line on standard error. A closed stream is no reason to fail. Names of files and words of a model may stand
+    in it, so it is cleaned."""
+    say_piece(clean_text(text) + "\n")
 
 
 def say_piece(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ...text.clean import reveal
+from ...text.clean import clean_text, reveal
 from ...text.i18n import _
 from ...types.actions import Action
 from ...types.events import (
@@ -129,7 +129,7 @@ class Plain:
         self._close_line()
         if event.reason == "done":
             if event.text:
-                sys.stdout.write(event.text.rstrip("\n") + "\n")
+                sys.stdout.write(clean_text(event.text).rstrip("\n") + "\n")
                 sys.stdout.flush()
         else:
             if self._said and self._said != event.text.strip():

@@ -10,6 +10,8 @@ MATRIX = HERE.parents[1] / "docs" / "matrix.md"
 ROW = re.compile(r"^\| e(\d+) \| ([^|]+) \| (screen|command) \| ([^|]*) \|$", re.MULTILINE)
 CASE = re.compile(r"^def test_e(\d+)_(\w+)\(", re.MULTILINE)
 
+SCREENS = ("world.terminal(", "world.talk(", "Terminal(")
+
 
 def cases() -> dict[int, tuple[str, str]]:
     """Number of each case: its file, and its source."""
@@ -34,7 +36,9 @@ def test_the_matrix_says_how_each_case_is_run() -> None:
     found = cases()
     for match in ROW.finditer(MATRIX.read_text()):
         _file, source = found[int(match[1])]
-        assert (match[3] == "screen") == any(word in source for word in ("world.terminal(", "world.talk(")), match[0]
+        assert (match[3] == "screen") == any(
+            word in source for word in ("world.terminal(", "world.talk(", "Terminal(")
+        ), match[0]
         assert set(match[4].split()) == {f"{name}.jsonl" for name in re.findall(r'"(e\d+[ab]?)"', source)}, match[0]
 
 

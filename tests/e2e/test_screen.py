@@ -12,7 +12,7 @@ from interpreter.types.events import ActionFinished, ActionProposed, ActionStart
 from tests.cli.terminal import Terminal
 from tests.kernels.test_install import wheel
 
-from .world import World, reply
+from .world import COMMAND, World, reply, until
 
 ASKED = "always in this session:"
 YES_NO = "y yes · n no:"
@@ -111,6 +111,26 @@ def test_e69_ctrl_c_twice_leaves_and_everything_is_kept(world: World) -> None:
         assert terminal.finish() == 130
         assert f"interpreter --resume {world.session()}" in terminal.text
     assert len(world.of(TurnFinished)) == 1
+
+
+def test_e127_ctrl_c_again_and_again_leaves_at_once_and_the_terminal_as_it_was(world: World) -> None:
+    deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('on', flush=True)\ntime.sleep(600)"
+    url = world.serve(reply(code=deaf), "Never.")
+    ended = world.here / "ended"
+    script = f"trap : INT; {COMMAND} -y -ab {url}; echo code $?; : > ended; stty -a; echo END"
+    with Terminal(["/bin/sh", "-c", script], world.here, env=world.env | {"TERM": "xterm-256color"}) as terminal:
+
+        def pressed() -> bool:
+            terminal.send("\x03")
+            return ended.exists()
+
+        terminal.wait_for("\n>", 30)
+        terminal.send("wait\r")
+        terminal.wait_for("\non\n")
+        until(pressed, "the program ends")
+        terminal.wait_for("END")
+        assert "code 130" in terminal.text
+        assert " echo " in terminal.text and " icrnl " in terminal.text and " icanon " in terminal.text
 
 
 def close_window(terminal: Terminal) -> int:

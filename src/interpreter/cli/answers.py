@@ -47,22 +47,31 @@ class Answers:
         self._watching = False
         self._secret = False
         self._saved: list[int | list[bytes | int]] | None = None
+        self._held = 0
         self._buffer = b""
         self._put: Callable[[str], None] | None = None
 
     def begin(self) -> None:
-        """A turn runs: what is typed now would only spoil the screen; it is kept for the next line."""
-        with suppress(termios.error):
-            self._saved = termios.tcgetattr(0)
+        """A turn or a conversation runs: what is typed now would spoil the screen; it is kept for the next line."""
+        self._held += 1
+        if self._held == 1:
+            with suppress(termios.error):
+                self._saved = termios.tcgetattr(0)
         self._echo(False)
 
     def end(self) -> None:
-        """The turn is over; the terminal is as it was."""
+        """It is over; after the outermost the terminal is as it was."""
         self.close()
+        self._held -= 1
+        if not self._held:
+            self.restore()
+            self._saved = None
+
+    def restore(self) -> None:
+        """Give the terminal back as it was, at once."""
         if self._saved is not None:
             with suppress(termios.error):
                 termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
-            self._saved = None
 
     def open(self, question: Question, put: Callable[[str], None]) -> None:
         """Show the line to answer on and hand over what is typed, a line at a time; END_OF_INPUT for Ctrl-D.

@@ -142,6 +142,8 @@ class Desk:
             self._worker.cancel()
         elif self._presses > 2:
             self._view.end()
+            if self._answers is not None:
+                self._answers.restore()
             os._exit(130)
 
     async def _stop(self, number: signal.Signals) -> None:

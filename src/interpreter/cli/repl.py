@@ -68,6 +68,8 @@ class Repl:
         talk = Talk(session, self._settings, self._view, self._tally)
         keep: bool | None = None  # the session knows by how its last turn ended
         leaving = True
+        if self._answers is not None:
+            self._answers.begin()  # between two lines as well: a line that is typed ahead stays a line
         try:
             if session.pending:
                 say(_("Code is waiting for your answer:"))
@@ -87,6 +89,8 @@ class Repl:
         finally:
             self._view.end()
             await session.close(keep_kernels=keep)
+            if self._answers is not None:
+                self._answers.end()
             if leaving:
                 say(_("The session is kept: interpreter --resume {id}", id=session.id))
 

@@ -155,7 +155,8 @@ def read_message(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     if text or not item.get("tool_calls"):
         kind: dict[str, Any] = {"type": "console", "format": "output"} if role == "computer" else {"type": "message"}
         found.append({"role": role, **kind, "content": text})
-    for call in item.get("tool_calls") or ():
+    calls = item.get("tool_calls")
+    for call in cast("list[Any]", calls) if isinstance(calls, list) else ():
         found.append(read_call(call))
     return found
 

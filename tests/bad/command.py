@@ -27,8 +27,9 @@ from interpreter.types.events import ActionFinished, ActionProposed, Event, Turn
 from interpreter.types.walls import Limits
 from tests.session.helpers import Talk
 
-COMMAND = (sys.executable, "-m", "interpreter")
-OURS = re.compile(rb'File "[^"\n]*/(?:interpreter|asyncio|lib)/')
+COMMAND = (sys.executable, "-P", "-m", "interpreter")
+"""As the installed command starts: `-m` alone would put the working folder on Python's path."""
+OURS = re.compile(rb'File "[^"\n]*/(?:(?:src|site-packages)/interpreter|asyncio)/')
 """A place in our own code, as a traceback names it; a program's own traceback has none."""
 NO_WALLS = not any(found.works for found in report())
 needs_walls = pytest.mark.skipif(NO_WALLS, reason="no sandbox works on this machine")

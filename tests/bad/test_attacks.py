@@ -215,13 +215,13 @@ plant('.bashrc', script); plant('.profile', script); plant('.env', 'OPENAI_API_K
 print('planted')
 """
     assert "planted" in attack(place, code)
-    env = {"PATH": f".:{place.work}:{os.environ['PATH']}", "EDITOR": "./sh"}
+    place.env |= {"PATH": f".:{place.work}:{os.environ['PATH']}", "EDITOR": "./sh"}
     with played(place, Reply(code="print(6 * 7)"), Reply(code="echo shell", language="shell"), "done", "waits"):
-        ran = place.ask("-y", "go on", **env)
+        ran = place.ask("-y", "go on")
         assert ran.code == 0, ran.text
-    place.run("doctor", "--api_base", "http://127.0.0.1:9/v1", **env)
-    place.run("sessions", "show", "last", **env)
-    place.run("config", "show", **env)
+    place.run("doctor", "--api_base", "http://127.0.0.1:9/v1")
+    place.run("sessions", "show", "last")
+    place.run("config", "show")
     assert sorted(path.name for path in place.top.glob("host-ran-*")) == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 
@@ -26,6 +25,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     # `python -m` puts the working folder first on the path, where walled code may have left a `json.py`.
-    if sys.path and sys.path[0] == os.getcwd():  # noqa: PTH109  # pathlib costs milliseconds that this door does not have
+    if not sys.flags.safe_path:
         del sys.path[0]
     sys.exit(main())

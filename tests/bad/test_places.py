@@ -15,8 +15,9 @@ import pytest
 
 from interpreter.llm.script import Reply
 from interpreter.types.events import ActionFinished
+from tests.session.helpers import Talk
 
-from .command import COMMAND, ROOT, Place, needs_walls, played
+from .command import COMMAND, ROOT, Place, needs_walls, played, talk_of
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can mount")
 needs_user = pytest.mark.skipif(ROOT, reason="root may read and write everything")
@@ -138,7 +139,7 @@ def test_a_log_that_is_damaged_is_left_as_it_is(place: Place, how: str) -> None:
         again = place.run("sessions")
     assert ran.code in (1, 2), ran.text
     assert "log.db" in ran.text or "s_" in ran.text
-    assert any(word in ran.text for word in ("left as it was", "INTERPRETER_HOME", "othing was changed")), ran.text
+    assert any(word in ran.text for word in ("left as it is", "INTERPRETER_HOME", "othing was changed")), ran.text
     if how in ("text", "head", "other program"):
         assert log.read_bytes() == before
     assert again.code in (0, 1, 2)
@@ -369,6 +370,44 @@ def test_two_programs_on_one_session(place: Place) -> None:
     assert ran.code == 2, ran.text
     assert str(first.pid) in ran.text and "resume" in ran.text.lower(), ran.text
     other.says(0, "quick")
+
+
+class Clock:
+    """Time that goes backwards, an hour at each look."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        self.now -= 3600
+        return self.now
+
+
+@needs_walls
+def test_a_clock_that_goes_backwards(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERPRETER_HOME", str(place.home))
+    monkeypatch.setattr(time, "time", Clock())
+
+    async def story(talk: Talk) -> None:
+        assert (await talk.turn("one")).reason == "done"
+        assert (await talk.turn("two")).reason == "done"
+
+    session = talk_of(story, [Reply(code="print(1)"), "done", "again"], place.work)
+    talk_of(story, [Reply(code="print(1)"), "done", "again"], place.work, resume=session)
+    monkeypatch.undo()
+    assert len([e for e in place.stored() if isinstance(e, ActionFinished)]) == 2
+    assert place.run("sessions").code == 0
+
+
+@needs_root
+@needs_walls
+def test_a_machine_without_shared_memory(place: Place) -> None:
+    hide = 'mount -t tmpfs -o size=64k,mode=000 none /dev/shm && exec "$@"'
+    without = ["unshare", "-m", "sh", "-c", hide, "sh"]
+    if subprocess.run([*without, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    with played(place, Reply(code="print(6 * 7)"), "It is 42."):
+        place.ask("-y", "go", around=without).says(0, "It is 42.")
 
 
 @pytest.fixture

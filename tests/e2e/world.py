@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import pexpect
+
 from interpreter.store import Store
 from interpreter.types.events import Event
 from tests.cli.terminal import Terminal
@@ -183,7 +185,8 @@ class World:
 
     def close(self) -> None:
         for terminal in self._terminals:
-            terminal.child.close(force=True)
+            with suppress(pexpect.ExceptionPexpect, OSError):
+                terminal.child.close(force=True)
         for process in self._started:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -179,7 +179,7 @@ def test_e73_a_missing_module_is_one_question_and_no_is_no(world: World) -> None
     env = module(world)
     world.serve(reply(code="import tinymodule"), reply(code="import tinymodule"), "I do without.")
     with world.terminal("-y", "use tinymodule", env=env) as terminal:
-        terminal.wait_for("Install tinymodule into this project's environment?")
+        terminal.wait_for("Install this into the project's environment?")
         terminal.wait_for(YES_NO)
         terminal.send("n\n")
         assert terminal.finish() == 0

@@ -65,7 +65,7 @@ class MissingModules:
             return wanted.known
         if self._setting == "no" or not self._approvals.can_ask:
             return False
-        question = _("Install {package} into this project's environment?", package=wanted.requirement)
+        question = _("Install this into the project's environment?")
         if wanted.caution:
             question += " " + wanted.caution
         request = ApprovalRequested(

@@ -22,7 +22,7 @@ def aside(event: Event, *, verbose: bool) -> str:
     match event:
         case NoteAdded() if verbose or event.source == "harness":
             text = event.text if verbose else shorten(event.text)
-            return _("Note: {text}", text=reveal(text))
+            return (_("Told the model: {text}") if event.to_model else _("Note: {text}")).format(text=reveal(text))
         case KernelEvent():
             return _kernel(event, verbose)
         case SessionResumed() if event.gone:

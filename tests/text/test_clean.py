@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from interpreter.text.clean import LINE_CAP, SWALLOW_CAP, LineCleaner, StreamCleaner, clean_text, plain, reveal
@@ -60,6 +60,7 @@ def shown(stream: str) -> list[str]:
     return screen
 
 
+@example("\x9b\x1b]\x07K", 1)
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="ab \t\n\r\b\x1b[]0;mKP\\\x07\x9b\u202e中", max_size=60), st.integers(1, 9))
 def test_pieces_make_no_difference_and_nothing_dangerous_is_left(text: str, size: int) -> None:

@@ -104,7 +104,8 @@ class LineCleaner:
             if tail is not None:
                 text, self._pending = text[: tail.start()], tail.group()
             if STRING_START.search(text):
-                text = DCS.sub("", OSC.sub("", text))
+                # In its place the character that ends a sequence, or what stands around it would become one.
+                text = DCS.sub("\x18", OSC.sub("\x18", text))
             if found := STRING_START.search(text):
                 self._swallow = OSC_END if found.group()[1] == "]" else DCS_END
                 self._swallowed = len(text) - found.end()

@@ -136,7 +136,7 @@ def test_e127_ctrl_c_again_and_again_leaves_at_once_and_the_terminal_as_it_was(w
 def close_window(terminal: Terminal) -> int:
     """Take the terminal away from the program; its exit code."""
     process = terminal.child.ptyproc
-    os.close(process.fd)
+    process.fileobj.close()  # not its number alone: the object would close it again, whatever it is by then
     process.closed = process.terminated = True
     return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
 

@@ -233,6 +233,13 @@ def test_safe_mode_asks_also_with_y(place: Place) -> None:
     assert not found.agent.auto_run and found.origins["auto_run"] == "--safe_mode" and found.notes
 
 
+def test_without_a_sandbox_y_counts_only_where_both_are_said_together(place: Place) -> None:
+    together = place.load({"auto_run": "true", "sandbox": "host"})
+    assert together.agent.auto_run and not together.notes
+    apart = place.load({"auto_run": "true"}, INTERPRETER_SANDBOX="host")
+    assert apart.walls.backend == "host" and not apart.agent.auto_run and apart.notes
+
+
 @pytest.mark.parametrize("name", ["timeout", "auto_run", "llm.prices"])
 def test_a_wrong_variable_is_named(place: Place, name: str) -> None:
     variable = KEYS[name].variable

@@ -17,7 +17,7 @@ from .answers import Answers
 from .contract import Conversation, Open
 from .desk import Desk, Leave
 from .prompt import make_prompt, unquoted
-from .say import say, say_error
+from .say import say, say_error, say_warning
 from .talk import Change, Talk
 from .tally import Tally
 from .task import INTERRUPTED, make_view
@@ -25,6 +25,8 @@ from .task import INTERRUPTED, make_view
 
 def run_conversation(open_session: Open, settings: Settings, workspace: Path | None, resume: str) -> int:
     """Talk until the person leaves; the exit code."""
+    if settings.walls.backend == "host":
+        say_warning(_("No sandbox: the code runs with all of your rights."))
     for note in settings.notes:
         say(note)
     return asyncio.run(Repl(open_session, settings, workspace).run(resume or None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..errors import InterpreterError
@@ -13,6 +14,12 @@ def say(text: str) -> None:
     """A line on standard error. A closed stream is no reason to fail. Names of files and words of a model may stand
     in it, so it is cleaned."""
     say_piece(clean_text(text) + "\n")
+
+
+def say_warning(text: str) -> None:
+    """The same in red, where the stream is a terminal that shows colours."""
+    red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    say_piece(f"\x1b[31m{clean_text(text)}\x1b[0m\n" if red else clean_text(text) + "\n")
 
 
 def say_piece(text: str) -> None:

@@ -72,6 +72,8 @@ class _Layers:
         self.settings = Settings()
         self.origins: dict[str, str] = {}
         self.notes: list[str] = []
+        self.last: set[str] = set()
+        """Origins that are the last layer."""
 
     def file(self, path: Path, read: Read, *, guarded: bool) -> None:
         if not os.path.lexists(path):
@@ -120,6 +122,7 @@ class _Layers:
     def flags(self, flags: Mapping[str, object], origin: str) -> None:
         for name, raw in flags.items():
             key = find_key(name)
+            self.last.add(origin or (key.flags[0] if key.flags else name))
             called = origin or (key.flags[0] if key.flags else name)
             try:
                 value = from_text(key, raw) if isinstance(raw, str) else from_file(key, raw)
@@ -158,7 +161,17 @@ class _Layers:
             settings = with_values(settings, {"auto_run": False})
             self.origins["auto_run"] = self.origins.get("safe_mode", "")
             self.notes.append(_("safe_mode is on: every piece of code is asked for, also with -y."))
+        if settings.walls.backend == "host" and settings.agent.auto_run and not self.chosen_now("sandbox"):
+            settings = with_values(settings, {"auto_run": False})
+            self.origins["auto_run"] = self.origins["sandbox"]
+            self.notes.append(
+                _("Without a sandbox -y counts only beside --sandbox host: every piece of code is asked for.")
+            )
         return msgspec.structs.replace(settings, origins=self.origins, notes=tuple(self.notes))
+
+    def chosen_now(self, name: str) -> bool:
+        """Whether the last layer (the command line, or the program) says it, and not a file or a variable."""
+        return self.origins.get(name, "") in self.last
 
 
 def _place(path: Path, line: int, problem: str) -> str:

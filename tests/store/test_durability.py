@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from interpreter.errors import StoreError
-from interpreter.store import Store
+from interpreter.store import Store, lock
 from interpreter.types.events import ActionFinished, NoteAdded
 from tests.store.samples import finished, note, started, turn
 
@@ -133,7 +133,19 @@ def disk(tmp_path: Path) -> Path:
     return image
 
 
-def after_power_cut(image: Path, tmp_path: Path, level: str) -> tuple[int, int]:
+@pytest.fixture
+def new_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The machine of the test goes on; call this, and to the store it has started anew, as after a loss of power."""
+
+    def start() -> None:
+        other = tmp_path / "boot_id"
+        other.write_text("another start of the machine\n")
+        monkeypatch.setattr(lock, "BOOT_ID", other)
+
+    return start
+
+
+def after_power_cut(image: Path, tmp_path: Path, level: str, start: Callable[[], None]) -> tuple[int, int]:
     """Numbers told before the cut, and kept after it; what had not reached the disk's file is lost."""
     cut = tmp_path / "cut.img"
     with mounted("-o", "loop,commit=300", str(image), at=tmp_path / "before") as place:
@@ -144,13 +156,16 @@ def after_power_cut(image: Path, tmp_path: Path, level: str) -> tuple[int, int]:
         with worker(home, level) as process:
             told = acknowledged(process, 150)
             shutil.copyfile(image, cut)
+    start()
     with mounted("-o", "loop", str(cut), at=tmp_path / "after") as place:
         return told, kept(place / "home")
 
 
 @pytest.mark.slow
-def test_a_loss_of_power_takes_nothing_that_was_acknowledged(disk: Path, tmp_path: Path) -> None:
-    told, found = after_power_cut(disk, tmp_path, "full")
+def test_a_loss_of_power_takes_nothing_that_was_acknowledged(
+    disk: Path, tmp_path: Path, new_start: Callable[[], None]
+) -> None:
+    told, found = after_power_cut(disk, tmp_path, "full", new_start)
     assert told >= 150
     assert found >= told
 
@@ -189,10 +204,12 @@ def test_events_that_need_not_be_durable_survive_a_loss_of_power_after_a_moment(
 
 
 @pytest.mark.slow
-def test_the_same_loss_shows_where_the_disk_was_not_waited_for(disk: Path, tmp_path: Path) -> None:
+def test_the_same_loss_shows_where_the_disk_was_not_waited_for(
+    disk: Path, tmp_path: Path, new_start: Callable[[], None]
+) -> None:
     """The control: if this kept everything, the test above would prove nothing."""
     try:
-        told, found = after_power_cut(disk, tmp_path, "off")
+        told, found = after_power_cut(disk, tmp_path, "off", new_start)
     except (StoreError, AssertionError):
         return
     assert found < told

@@ -155,7 +155,7 @@ class Store:
             # CROSS: each session's last event by its key, never a walk through all events.
             "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s CROSS JOIN events e"
             " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
-            " WHERE ?1 IS NULL OR s.workspace = ?1 ORDER BY e.time DESC, s.key DESC",
+            " WHERE ? IS NULL OR s.workspace = ? ORDER BY e.time DESC, s.key DESC",
             (None if workspace is None else name_of(workspace),),
         )
         return [info_of(row) for row in rows]

@@ -151,12 +151,13 @@ class Store:
 
     def sessions(self, workspace: str | Path | None = None) -> list[SessionInfo]:
         """Every session that has an event, the newest first. Raises StoreError."""
+        wanted = None if workspace is None else name_of(workspace)
         rows = self._database.query(
             # CROSS: each session's last event by its key, never a walk through all events.
             "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s CROSS JOIN events e"
             " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
             " WHERE ? IS NULL OR s.workspace = ? ORDER BY e.time DESC, s.key DESC",
-            (None if workspace is None else name_of(workspace),),
+            (wanted, wanted),
         )
         return [info_of(row) for row in rows]
 

@@ -189,9 +189,7 @@ class Store:
         for info in among:
             if info.id == wanted:
                 return info
-        matches = [
-            i for i in among if wanted and (i.id.startswith(wanted) or i.id.partition("_")[2].startswith(wanted))
-        ]
+        matches = [i for i in among if wanted and begins(i.id, wanted)]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -6,6 +6,7 @@ from interpreter.types.actions import Action, Completion, Display, ErrorReport, 
 from interpreter.types.base import code_sha256
 from interpreter.types.events import (
     ActionFinished,
+    ActionJudged,
     ActionProposed,
     ActionStarted,
     ApprovalRequested,
@@ -20,7 +21,9 @@ from interpreter.types.events import (
     ModelAnswered,
     ModelAsked,
     ModelFailed,
+    NetworkAttempt,
     NoteAdded,
+    Quarantined,
     SessionClosed,
     SessionResumed,
     SessionStarted,
@@ -28,6 +31,7 @@ from interpreter.types.events import (
     TurnStarted,
 )
 from interpreter.types.messages import ToolCall, Usage
+from interpreter.types.rules import Reason
 
 
 def action(code: str = "print(6 * 7)", name: str = "a_1", language: str = "python", call: str = "") -> Action:
@@ -91,7 +95,13 @@ def every_kind() -> list[Event]:
             observation=Observation(text="bad", shown="bad", facts=("a fact",)),
         ),
         KernelEvent(language="python", kernel="k_1", what="died", reason="killed", sandbox="host"),
-        GrantAdded(path="/data/x.csv", access="read", by="person"),
+        GrantAdded(path="/data/x.csv", access="read", by="person", tool="git"),
+        ActionJudged(
+            action="a_1", decision="ask", mode="auto", unknown=("$X",),
+            reasons=(Reason(rule="r", layer="user", decision="ask", text="why", subject="rm x"),),
+        ),
+        NetworkAttempt(host="pypi.org", port=443, decision="denied", by="default", method="CONNECT", reason="unknown"),
+        Quarantined(action="a_1", path="/project/.envrc", kept="/home/user/q/1", reason="runs by itself"),
         NoteAdded(text="go on", source="person", to_model=False),
         ModeChanged(auto=True),
         Compacted(actions=("a_1",)),

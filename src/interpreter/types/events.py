@@ -1,9 +1,9 @@
 """What comes out of a session: a tagged union, in a promised order.
 
 Order: SessionStarted first. Within a turn: TurnStarted; then for each step ModelAsked, its live pieces, and exactly
-one of ModelAnswered or ModelFailed; then for each action of the answer, in order: ActionProposed, perhaps
+one of ModelAnswered or ModelFailed; then for each action of the answer, in order: ActionProposed, ActionJudged, perhaps
 ApprovalRequested and ApprovalResolved, perhaps ActionStarted with live OutputChunk, and exactly one ActionFinished.
-Every turn ends with exactly one TurnFinished. KernelEvent and NoteAdded may stand anywhere.
+Every turn ends with exactly one TurnFinished. KernelEvent, NetworkAttempt and NoteAdded may stand anywhere.
 
 Live-only events (`LIVE`) are shown and never stored; what they add up to is stored once.
 """
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from .actions import Action, Completion, Observation
 from .base import Value
 from .messages import ToolCall, Usage
+from .rules import Decision, Mode, Reason
 
 
 class SessionStarted(Value, tag="session_started"):
@@ -109,19 +110,40 @@ class ActionProposed(Value, tag="action_proposed"):
 
 class ApprovalRequested(Value, tag="approval_requested"):
     """A question to a person. `kind` run: may this code run; install: may these packages be installed; grant: may this
-    path be read; input: the program asks for a line; continue: a bound was reached, go on?"""
+    path be read; network: may this host be reached; input: the program asks for a line; continue: a bound was reached,
+    go on?"""
 
     approval: str
-    kind: Literal["run", "install", "grant", "input", "continue"]
+    kind: Literal["run", "install", "grant", "network", "input", "continue"]
     action: str = ""
     question: str = ""
     """In the person's language, for kinds other than run."""
     subject: str = ""
-    """run: the code's hash; install: package names; grant: the path; input: the program's prompt."""
+    """run: the code's hash; install: package names; grant: the path; network: `host:port`; input: the program's
+    prompt."""
     where: str = ""
     """run: where it would run, e.g. `bubblewrap, in /work/data`."""
     secret: bool = False
     """input: do not echo."""
+    reasons: tuple[Reason, ...] = ()
+    """The rules that ask, where rules do."""
+    proposal: str = ""
+    """The narrowest useful rule that `always` would write to the person's policy, as YAML; empty: `always` counts for
+    this session."""
+    covers: tuple[str, ...] = ()
+    """What else that rule would allow: a few examples."""
+    deadline: float | None = None
+    """Unix seconds after which silence is a no; None: it waits."""
+
+
+class ActionJudged(Value, tag="action_judged"):
+    """What the rules said about a proposed action; after ActionProposed and before any question."""
+
+    action: str
+    decision: Decision
+    reasons: tuple[Reason, ...] = ()
+    unknown: tuple[str, ...] = ()
+    mode: Mode = "ask"
 
 
 class ApprovalResolved(Value, tag="approval_resolved"):
@@ -186,6 +208,29 @@ class GrantAdded(Value, tag="grant_added"):
     path: str
     access: Literal["read", "write"]
     by: str
+    tool: str = ""
+    """The grant by name that it belongs to: `docker`, `git` ..."""
+
+
+class NetworkAttempt(Value, tag="network_attempt"):
+    """Somebody inside wanted to reach a host. By whom it was decided stands in `by`: a rule, `person`, `default`."""
+
+    host: str
+    port: int
+    decision: Literal["allowed", "denied", "failed"]
+    by: str
+    method: str = ""
+    """CONNECT, SOCKS5, or the HTTP method where it is visible."""
+    reason: str = ""
+
+
+class Quarantined(Value, tag="quarantined"):
+    """A step left something that would run by itself later; it was taken away and is kept at `kept`."""
+
+    action: str
+    path: str
+    kept: str
+    reason: str
 
 
 class NoteAdded(Value, tag="note_added"):
@@ -200,6 +245,8 @@ class NoteAdded(Value, tag="note_added"):
 
 class ModeChanged(Value, tag="mode_changed"):
     auto: bool
+    mode: Mode | None = None
+    """None: a log written before there were modes; `auto` says it."""
 
 
 class Compacted(Value, tag="compacted"):
@@ -238,9 +285,9 @@ class SessionClosed(Value, tag="session_closed"):
 
 Event = (
     SessionStarted | SessionResumed | TurnStarted | ModelAsked | TextDelta | ReasoningDelta | CodeDelta | ModelAnswered
-    | ModelFailed | ActionProposed | ApprovalRequested | ApprovalResolved | ActionStarted | OutputChunk | Progress
-    | ActionFinished | KernelEvent | GrantAdded | NoteAdded | ModeChanged | Compacted | ConversationUndone
-    | ConversationReset | TurnFinished | SessionClosed
+    | ModelFailed | ActionProposed | ActionJudged | ApprovalRequested | ApprovalResolved | ActionStarted | OutputChunk
+    | Progress | ActionFinished | KernelEvent | GrantAdded | NetworkAttempt | Quarantined | NoteAdded | ModeChanged
+    | Compacted | ConversationUndone | ConversationReset | TurnFinished | SessionClosed
 )  # fmt: skip
 
 LIVE = (TextDelta, ReasoningDelta, CodeDelta, OutputChunk, Progress)

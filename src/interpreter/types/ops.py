@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from .base import Value
+from .rules import Mode
 
 
 class SubmitInput(Value, tag="submit_input", forbid_unknown_fields=True):
@@ -45,6 +46,8 @@ class Steer(Value, tag="steer", forbid_unknown_fields=True):
 
 class SetMode(Value, tag="set_mode", forbid_unknown_fields=True):
     auto: bool
+    mode: Mode | None = None
+    """None: `auto` says it (ask or auto)."""
 
 
 class Undo(Value, tag="undo", forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from .base import Value
+from .rules import NetworkRules
 
 MIB = 1 << 20
 
@@ -21,6 +22,8 @@ class Limits(Value):
     """Seconds of CPU."""
     file_size: int | None = 16384 * MIB
     """Bytes of any one file."""
+    disk: int | None = 65536 * MIB
+    """Bytes that one execution may add to all folders it can write, together."""
     output: int | None = 1024 * MIB
     """Bytes of stdout and stderr together."""
     open_files: int | None = 4096
@@ -32,13 +35,23 @@ class Profile(Value):
     name: str = "workspace"
     backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto"
     workspace: str = "."
-    """Absolute path; writable, and the working folder."""
+    """Absolute path; the working folder."""
+    access: Literal["read", "write"] = "write"
+    """To the workspace. read: the profile `read-only`; the session's scratch folder stays writable."""
     writable: tuple[str, ...] = ()
     """Further writable paths (the session's scratch folder, an environment's layer for its installer)."""
     readable: tuple[str, ...] = ()
     """Further readable paths (the language's environment, granted files)."""
     hidden: tuple[str, ...] = ()
     """Paths that stay hidden although they lie in a readable one."""
+    named: tuple[str, ...] = ()
+    """Paths that the person named one by one: they are shown although they lie in what is always hidden."""
+    protected: tuple[str, ...] = ()
+    """Absolute paths inside writable folders that stay read-only, whether they exist yet or not."""
+    devices: tuple[str, ...] = ()
+    """Devices of the host that appear inside, e.g. `/dev/dri`."""
+    rules: NetworkRules = NetworkRules()
+    """Which hosts the broker lets through; for network `proxy`."""
     network: Literal["closed", "proxy", "host"] = "closed"
     """proxy: a namespace of its own with one way out, the proxy on the host's side. host: only with backend host."""
     environment: dict[str, str] = {}

@@ -19,11 +19,22 @@ class Command(Value):
     host: str = ""
     """Where it runs if not here: the argument of `ssh`, a container, a pod."""
     fed_by: tuple[str, ...] = ()
-    """Names of the commands before it in its pipeline, in order."""
+    """Names of the commands before it in its pipeline, in order; also of those whose output becomes its program or
+    its words: `bash <(curl x)`, `sh -c "$(curl x)"`, `source <(curl x)`, `eval "$(curl x)"`."""
     reads: tuple[str, ...] = ()
-    """Files that its input is redirected from."""
+    """Files that it reads: redirections and arguments, resolved against `folder` where that is known."""
     writes: tuple[str, ...] = ()
-    """Files that its output is redirected to."""
+    """Files that it writes or creates: redirections and arguments."""
+    deletes: tuple[str, ...] = ()
+    """Paths that it deletes or empties."""
+    recursive: bool = False
+    """Whether it deletes (or changes) folders with everything below them."""
+    hosts: tuple[str, ...] = ()
+    """`host` or `host:port` that its arguments name."""
+    folder: str = ""
+    """Where it runs, after constant `cd`s before it: as written; empty: the working folder."""
+    code: tuple[str, str] = ("", "")
+    """Language and text of a program handed to it: `python -c`, `node -e`, `psql -c` (sql), a here-document."""
     variables: tuple[tuple[str, str], ...] = ()
     """What is set for it alone (`LD_PRELOAD=x cmd`)."""
     text: str = ""
@@ -41,6 +52,12 @@ class Call(Value):
     """Dotted and resolved through imports: `shutil.rmtree`, `child_process.exec`."""
     arguments: tuple[str, ...] = ()
     """Positional and keyword values as text, constants folded; `UNKNOWN` where not constant."""
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    deletes: tuple[str, ...] = ()
+    recursive: bool = False
+    """As in `Command`."""
+    hosts: tuple[str, ...] = ()
     text: str = ""
 
 
@@ -50,7 +67,7 @@ class Reading(Value):
     commands: tuple[Command, ...] = ()
     calls: tuple[Call, ...] = ()
     deletes: tuple[str, ...] = ()
-    """Paths that are deleted (`~` and relative as written, variables resolved)."""
+    """Paths that are deleted (`~` and relative as written, variables resolved), by commands and calls together."""
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()

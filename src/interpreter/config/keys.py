@@ -168,7 +168,7 @@ WALLS = (
         ("--sandbox",),
         "walls.backend",
         guard="tighten",
-        choices=("off", "host", "auto", "landlock", "bubblewrap"),
+        choices=("off", "host", "auto", "landlock", "container", "bubblewrap"),
     ),
     Key(
         "network",
@@ -284,6 +284,20 @@ LIMITS = (
     Key("limits.processes", "int", N_("Processes of one execution."), guard="tighten", least=1),
     Key("limits.cpu", "float", N_("Seconds of processor time of one execution."), guard="tighten", least=1),
     Key("limits.file_size", "size", N_("Size of any one file that the code writes."), guard="tighten", least=1),
+    Key(
+        "limits.disk",
+        "size",
+        N_("Disk space that one execution may fill, in all folders together."),
+        guard="tighten",
+        least=1 << 20,
+    ),
+    Key(
+        "limits.free",
+        "size",
+        N_("Disk space that is left free, whatever runs. Unset: 1 GB, or 5 % of the disk where that is less."),
+        guard="never",
+        least=0,
+    ),
     Key("limits.output", "size", N_("Output of one execution that is kept on disk."), guard="tighten", least=1),
     Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=16),
 )

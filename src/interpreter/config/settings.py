@@ -9,14 +9,14 @@ import msgspec
 from ..agent.options import AgentOptions
 from ..llm.options import ModelOptions, Prices
 from ..types.base import Value
-from ..types.walls import Limits
+from ..types.walls import BackendName, Limits
 from .keys import KEYS, Key
 
 
 class WallOptions(Value):
     """What the person says about the walls; `sandbox` makes a profile of it."""
 
-    backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto"
+    backend: BackendName = "auto"
     network: bool = False
     """True: public hosts can be reached through the proxy on the host's side."""
     readable: tuple[str, ...] = ()

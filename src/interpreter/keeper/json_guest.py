@@ -7,7 +7,6 @@ import struct
 import sys
 from typing import Any
 
-from . import tree
 from .execution import Execution
 from .frames import MAX_FROM_GUEST, Frame, FrameError, FrameReader, Sender, encode
 from .kernel import Kernel
@@ -106,7 +105,7 @@ class JsonGuest:
         kernel, op = self.kernel, frame.get("op")
         process, execution = kernel.process, kernel.current
         if op == "ready" and process and not process.guest:
-            if sender and not tree.is_below(sender, process.pid):
+            if sender and not process.holds(sender):
                 self._broken("ready from a stranger")
                 return
             process.guest = sender or process.pid

@@ -104,6 +104,8 @@ class Process:
         self.guest = 0
         """Process number of what runs inside the walls, once it is known; ours to signal."""
         self.alive = True
+        self._contained = 0
+        """The first process of its container, where it is in one: the engine's child, so not below ours."""
         self._pipes: dict[int, int] = {}
         inner: dict[int, int] = dict(extra)
         for stream in (1, 2):
@@ -132,6 +134,9 @@ class Process:
         text = os.read(errors, 4096).decode(errors="replace")
         self._loop.unwatch(errors)
         os.close(errors)
+        if text.startswith(walls.BORN):
+            self._contained = int(text.removeprefix(walls.BORN))
+            text = ""
         self._started(text)
 
     def _turn(self, fd: int) -> None:
@@ -167,18 +172,27 @@ class Process:
         if self.group:
             return self.group.pids()
         found: list[int] = []
-        for pid in tree.descendants(([self.pid] if self.alive else []) + self._reaper.orphans(self)):
+        for pid in tree.descendants(self._roots() + self._reaper.orphans(self)):
             facts = tree.stat(pid)
             if facts and facts.state != "Z":
                 self.seen[pid] = facts.started
                 found.append(pid)
         return found
 
+    def holds(self, pid: int) -> bool:
+        """Whether a process is one of ours."""
+        return any(tree.is_below(pid, root) for root in self._roots())
+
+    def _roots(self) -> list[int]:
+        if not self.alive:
+            return []
+        return [self.pid, self._contained] if self._contained else [self.pid]
+
     def inside(self) -> int:
         """A process behind the walls; 0 when there is none."""
         if self.guest:
             return self.guest
-        below = [pid for pid in tree.descendants([self.pid]) if not _is_wall(pid)]
+        below = [pid for pid in tree.descendants(self._roots()) if not _is_wall(pid)]
         return below[0] if below else 0
 
     def signal(self, number: int) -> None:
@@ -230,7 +244,7 @@ class Process:
 def _is_wall(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
-            return file.read().strip() == b"bwrap"
+            return file.read().strip() in (b"bwrap", b"walls")
     except OSError:
         return True
 

@@ -5,11 +5,14 @@ Standard library only. Whatever fails raises `OSError`: the child must then exit
 
 from __future__ import annotations
 
+import base64
 import ctypes
+import json
 import os
 import resource
 import signal
 import struct
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +21,8 @@ from . import wayout
 SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:"
 PROXY_HERE = "@proxy@"
+BORN = "\0born "
+"""What the keeper is told when a program in a container has begun, with the number of its first process there."""
 libc = ctypes.CDLL(None, use_errno=True)
 # The same on x86_64 and aarch64.
 NR_OPENAT2 = 437
@@ -52,8 +57,12 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
     """
     keep = set(keep_fds) | {0, 1, 2}
     backend = launch["backend"]
-    if backend not in ("bubblewrap", "landlock", "host"):
+    if backend not in ("bubblewrap", "container", "landlock", "host"):
         raise ValueError(f"unknown backend {backend!r}")
+    if backend == "container":
+        close_others(keep)
+        become_stand_in(launch, keep)
+        return
     if launch.get("proxy") is not None:
         if backend == "host":
             raise ValueError("the backend host has no way out to guard")
@@ -71,6 +80,32 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
         no_new_privileges()
         restrict(launch.get("landlock") or {})
         install_filter(launch.get("seccomp") or b"")
+
+
+def become_stand_in(launch: dict[str, Any], keep: set[int]) -> None:
+    """Make the launch one of `contained.py`, which stands here for a program in a container."""
+    # The keeper's descriptor for news of the birth is the one that would not have outlived an exec.
+    born = next((fd for fd in keep if not os.get_inheritable(fd)), None)
+    proxy_port = str(wayout.INSIDE_PORT)
+    request = launch["container"] | {
+        "argv": launch["argv"],
+        "env": {name: value.replace(PROXY_HERE, proxy_port) for name, value in launch["env"].items()},
+        "cwd": launch["cwd"],
+        "rlimits": launch.get("rlimits") or {},
+        "seccomp": base64.b64encode(launch.get("seccomp") or b"").decode(),
+        "proxy": launch.get("proxy"),
+        "fds": sorted(keep - {born}),
+        "born": born,
+    }
+    told = os.memfd_create("request", 0)
+    os.write(told, json.dumps(request).encode())
+    os.lseek(told, 0, os.SEEK_SET)
+    if born is not None:
+        os.set_inheritable(born, True)
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contained.py")
+    launch["argv"] = [sys.executable, "-I", "-S", program, "outside", str(told)]
+    launch["env"] = {"LANG": "C.UTF-8"}
+    launch["cwd"] = "/"
 
 
 def close_others(keep: set[int]) -> None:

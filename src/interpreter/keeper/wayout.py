@@ -6,7 +6,6 @@ ours has to run inside: the child listens there, hands the socket to the proxy, 
 
 from __future__ import annotations
 
-import array
 import ctypes
 import fcntl
 import json
@@ -32,6 +31,16 @@ def open_way_out(settings: dict[str, Any], *, own_namespace: bool) -> int:
     Raises:
         OSError: no namespace, no socket or no proxy.
     """
+    with start_proxy(settings) as proxy:
+        if own_namespace:
+            enter_network_namespace()
+        with socket.create_server(("127.0.0.1", INSIDE_PORT if own_namespace else 0), backlog=128) as listening:
+            socket.send_fds(proxy, [b"s"], [listening.fileno()])
+            return int(listening.getsockname()[1])
+
+
+def start_proxy(settings: dict[str, Any]) -> socket.socket:
+    """A proxy that waits for its listening socket at the other end of what comes back; it ends with the caller."""
     ours, theirs = socket.socketpair()
     life = os.pidfd_open(os.getpid())
     child = os.fork()
@@ -45,14 +54,7 @@ def open_way_out(settings: dict[str, Any], *, own_namespace: bool) -> int:
     os.waitpid(child, 0)
     os.close(life)
     theirs.close()
-    with ours:
-        if own_namespace:
-            enter_network_namespace()
-        with socket.create_server(("127.0.0.1", INSIDE_PORT if own_namespace else 0), backlog=128) as listening:
-            port = listening.getsockname()[1]
-            fds = array.array("i", [listening.fileno()])
-            ours.sendmsg([b"s"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-    return int(port)
+    return ours
 
 
 def become_proxy(theirs: socket.socket, life: int, settings: dict[str, Any]) -> None:

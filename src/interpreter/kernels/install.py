@@ -27,7 +27,7 @@ from interpreter.sandbox.profile import proxy_variables
 from interpreter.text.i18n import _
 from interpreter.types.base import Value
 from interpreter.types.events import Progress
-from interpreter.types.walls import MIB, Launch, Limits, Profile
+from interpreter.types.walls import MIB, BackendName, Launch, Limits, Profile
 
 from .environments import PythonEnvironment
 from .indexes import IndexSettings, index_settings
@@ -42,7 +42,6 @@ _TOLD = re.compile(
     r"|Found existing |Requirement already "
 )
 _REQUIRES = re.compile(r"PYTHON_REQUIRES = \((\d+), (\d+)\)")
-Backend = Literal["auto", "bubblewrap", "landlock", "host"]
 Reason = Literal[
     "", "unknown", "version", "conflict", "network", "refused", "space", "denied", "timeout", "walls", "failed"
 ]
@@ -73,7 +72,7 @@ async def install(
     home: Path,
     environ: Mapping[str, str],
     progress: Callable[[Progress], None],
-    backend: Backend = "auto",
+    backend: BackendName = "auto",
     timeout: float = TIMEOUT,
 ) -> Installed:
     """Install `requirements` (of `packages.plan`) into `environment`; a bad end is a value, not an exception.
@@ -103,7 +102,7 @@ async def install(
 
 
 def installer_profile(
-    environment: PythonEnvironment, settings: IndexSettings, folder: Path, home: Path, backend: Backend = "auto"
+    environment: PythonEnvironment, settings: IndexSettings, folder: Path, home: Path, backend: BackendName = "auto"
 ) -> Profile:
     """What the installer may reach: it writes the environment, its cache and `folder`, and reads pip and settings."""
     cache = _private(home / "cache" / "pip")

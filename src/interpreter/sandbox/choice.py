@@ -15,6 +15,7 @@ from ..types.base import Value
 from ..types.walls import Launch, Profile
 from .backend import WALLS, Backend
 from .bubblewrap import Bubblewrap
+from .container import Container
 from .host import Host
 from .landlock import Landlock
 from .seen import recall, remember
@@ -22,8 +23,13 @@ from .seen import recall, remember
 FORMAT = 1
 """Raised when the walls change, so that older results of trying are not trusted."""
 PROGRAM = Path(__file__).parents[1] / "keeper" / "walled.py"
-BACKENDS: dict[str, Backend] = {"bubblewrap": Bubblewrap(), "landlock": Landlock(), "host": Host()}
-STRONGEST_FIRST = ("bubblewrap", "landlock")
+BACKENDS: dict[str, Backend] = {
+    "bubblewrap": Bubblewrap(),
+    "container": Container(),
+    "landlock": Landlock(),
+    "host": Host(),
+}
+STRONGEST_FIRST = ("bubblewrap", "container", "landlock")
 
 
 class Report(Value):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..errors import UsageError
 from ..text.i18n import _
-from ..types.walls import Limits, Profile
+from ..types.walls import BackendName, Limits, Profile
 from .system import FOLDERS, within
 
 PASSED = (
@@ -52,7 +52,7 @@ def workspace_profile(
     environ: Mapping[str, str] | None = None,
     network: Literal["closed", "proxy", "host"] = "closed",
     limits: Limits | None = None,
-    backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto",
+    backend: BackendName = "auto",
 ) -> Profile:
     """The profile of a kernel.
 

@@ -8,6 +8,7 @@ from .base import Value
 from .rules import NetworkRules
 
 MIB = 1 << 20
+BackendName = Literal["auto", "bubblewrap", "container", "landlock", "seatbelt", "host"]
 
 
 class Limits(Value):
@@ -24,6 +25,9 @@ class Limits(Value):
     """Bytes of any one file."""
     disk: int | None = 65536 * MIB
     """Bytes that one execution may add to all folders it can write, together."""
+    free: int | None = None
+    """Bytes that an execution leaves free on each file system it can write to. None: 1 GiB, or 5 % of it where that
+    is less."""
     output: int | None = 1024 * MIB
     """Bytes of stdout and stderr together."""
     open_files: int | None = 4096
@@ -33,7 +37,7 @@ class Profile(Value):
     """What a kernel may reach. It is fixed at the kernel's birth and grows only by logged grants."""
 
     name: str = "workspace"
-    backend: Literal["auto", "bubblewrap", "landlock", "host"] = "auto"
+    backend: BackendName = "auto"
     workspace: str = "."
     """Absolute path; the working folder."""
     access: Literal["read", "write"] = "write"
@@ -71,10 +75,14 @@ class Launch(Value):
     """Name without the prefix (`NOFILE`) to (soft, hard)."""
     landlock: dict[str, Any] | None = None
     """For backend landlock: what `keeper/walls.py` applies in the child before exec."""
+    container: dict[str, Any] | None = None
+    """For backend container: the engine's socket and what it is asked for; `keeper/contained.py` asks."""
     seccomp: bytes = b""
     """A BPF program (struct sock_filter array). With bubblewrap it is handed over by descriptor."""
     mount_slot: str = ""
     """Host folder whose content appears inside as it is granted; empty where the backend cannot."""
+    writable: tuple[str, ...] = ()
+    """Host folders that the program can write to: what it adds there counts for `Limits.disk`."""
     cgroup: dict[str, int] | None = None
     """Limits to be set where a cgroup can be made: memory (bytes), pids."""
     proxy: dict[str, Any] | None = None

@@ -76,6 +76,7 @@ class Walls:
             environment=profile.environment | dict(env or {}),
         )
         launch = self.backend.launch(profile, argv)
+        launch = msgspec.structs.replace(launch, writable=written(profile))
         return launch if launch.proxy is None else msgspec.structs.replace(launch, proxy=launch.proxy | self._proxy)
 
     def grant(self, path: str, access: Literal["read", "write"] = "read") -> str:
@@ -105,6 +106,12 @@ class Walls:
             with contextlib.suppress(OSError):
                 link_below(self.profile.environment.get("HOME", ""), os.path.relpath(named, person), named)
         return named if self.backend.living_grants else ""
+
+
+def written(profile: Profile) -> tuple[str, ...]:
+    """The folders in which a program can use up disk space."""
+    folders = profile.writable if profile.access == "read" else (profile.workspace, *profile.writable)
+    return tuple(dict.fromkeys(os.path.realpath(path) for path in folders))
 
 
 def link_below(top: str, name: str, target: str) -> None:

@@ -190,11 +190,19 @@ def run_as(uid: int, make: Callable[[], Launch], *, stdin: bytes = b"", timeout:
     os.close(pipes[0][1])
     try:
         output = collect({pipes[1][0]: 1, pipes[2][0]: 2}, timeout)
+        await_end(pid)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return Done(status, output[1].decode("utf-8", "replace"), output[2].decode("utf-8", "replace"))
+
+
+def await_end(pid: int) -> None:
+    """What stands for a program in a container ends a moment after the program's outputs."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+        time.sleep(0.005)
 
 
 def collect(streams: dict[int, int], timeout: float) -> dict[int, bytearray]:

@@ -15,6 +15,7 @@ import pytest
 from interpreter.errors import SandboxUnavailable
 from interpreter.sandbox import Walls, choose
 from interpreter.types.walls import Profile
+from tests.engine import engine
 
 from . import sandbox_probes
 from .sandbox_world import PYTHON, World, probe_all, run_as, users, world_of
@@ -69,11 +70,17 @@ def works_here(backend: str) -> str:
     return ""
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
-def backend(request: pytest.FixtureRequest) -> str:
-    if why := works_here(request.param):
-        pytest.skip(why)
-    return request.param
+@pytest.fixture(scope="module", params=["bubblewrap", "container", "landlock"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "container":
+            socket, why = engine()
+            if not socket:
+                pytest.skip(why)
+            patch.setenv("DOCKER_HOST", f"unix://{socket}")
+        if why := works_here(request.param):
+            pytest.skip(why)
+        yield request.param
 
 
 @pytest.fixture(scope="module", params=users(), ids=lambda uid: "root" if uid == 0 else "user")

@@ -157,8 +157,7 @@ def mounts(profile: Profile) -> list[dict[str, Any]]:
     own = [path for path in (sys.base_prefix, str(PROGRAM.parent)) if not within(path, system().folders)]
     found += [bind(os.path.realpath(path)) for path in own if not shown(path, wanted)]
     found += [entry for mount in wanted for entry in [as_entry(mount)] if not within(mount.path, INSIDE_ALREADY)]
-    found.append(temporary(profile, [str(entry["Target"]) for entry in found]))
-    return found
+    return found + temporary(profile, [str(entry["Target"]) for entry in found])
 
 
 def shown(path: str, wanted: Sequence[Mount]) -> bool:
@@ -175,17 +174,28 @@ def as_entry(mount: Mount) -> dict[str, Any]:
         # A kernel that already runs may swap this name for a link while we look.
         return bind(mount.path) | {"Checked": True}
     if os.path.isdir(mount.path):
-        options = {"SizeBytes": 4096, "Mode": 0o111}
-        return {"Type": "tmpfs", "Target": mount.path, "ReadOnly": True, "TmpfsOptions": options}
+        return empty(mount.path, 4096, 0o111) | {"ReadOnly": True}
     return bind("/dev/null") | {"Target": mount.path}
 
 
-def temporary(profile: Profile, targets: Sequence[str]) -> dict[str, Any]:
-    """A private /tmp: the session's, or one of its own where something else has to appear below /tmp."""
+def temporary(profile: Profile, targets: Sequence[str]) -> list[dict[str, Any]]:
+    """A private /tmp: the session's, or one of its own where something else has to appear below /tmp.
+
+    What is written beside a mount there would be lost unnoticed; so it is refused.
+    """
     folder = profile.environment.get("TMPDIR", "")
+    below = sorted({"/".join(target.split("/")[:3]) for target in targets if within(target, ("/tmp",))} - set(targets))
     if folder in profile.writable and not any(within(target, ("/tmp",)) for target in targets):
-        return bind(folder, write=True) | {"Target": "/tmp"}
-    return {"Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": {"SizeBytes": TEMPORARY, "Mode": 0o1777}}
+        return [bind(folder, write=True) | {"Target": "/tmp"}]
+    return [closed(path) for path in below] + [empty("/tmp", TEMPORARY, 0o1777)]
+
+
+def empty(path: str, size: int, mode: int) -> dict[str, Any]:
+    return {"Type": "tmpfs", "Target": path, "TmpfsOptions": {"SizeBytes": size, "Mode": mode}}
+
+
+def closed(path: str) -> dict[str, Any]:
+    return empty(path, 4096, 0o555) | {"ReadOnly": True}
 
 
 def bind(path: str, *, write: bool = False) -> dict[str, Any]:

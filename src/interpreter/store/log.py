@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from ..errors import StoreError
 from ..types.actions import OutputRef
-from ..types.events import DURABLE, Event, Stored
+from ..types.events import DURABLE, Event, SessionClosed, Stored, TurnFinished
 from . import records
 from .blobs import Blobs
 from .database import Database
 from .lock import SessionLock
+from .migrations import MILESTONES
 from .records import Verdict
+from .seals import Seals
 from .writer import Writer
 
 PAGE = 500
+SEALED = (TurnFinished, SessionClosed)
+"""Events after which the head of the chain is sealed."""
 
 
 class SessionLog:
@@ -28,7 +33,7 @@ class SessionLog:
 
     def __init__(
         self, database: Database, writer: Writer, key: int, session: str, workspace: str, folder: Path,
-        lock: SessionLock | None,
+        lock: SessionLock | None, seals: Seals | None = None,
     ) -> None:  # fmt: skip
         self.id = session
         self.workspace = workspace
@@ -38,6 +43,7 @@ class SessionLog:
         self._writer = writer
         self._key = key
         self._lock = lock
+        self._seals = seals
         self._blobs = Blobs(database, key, self._blob_folder)
 
     @property
@@ -58,6 +64,7 @@ class SessionLog:
         A caller that is cancelled stops waiting; the events are stored all the same.
 
         Raises:
+            AlreadyAnswered: an answer to a question that has one. Nothing of this call is stored.
             StoreError: a live event, a full disk, a log that cannot be written. Nothing of this call is stored.
             SessionUnknown: the session was deleted.
         """
@@ -69,7 +76,7 @@ class SessionLog:
 
     def _appender(self, events: Sequence[Event]) -> Appender:
         pairs = [(event, records.encode(event)) for event in events]
-        return Appender(self._database, self._key, self.id, pairs)
+        return Appender(self._database, self._key, self.id, pairs, self._seals)
 
     def events(self, from_seq: int = 1) -> Iterator[Stored]:
         """Every event from `from_seq` on, read in pages: also those appended while it runs.
@@ -88,9 +95,15 @@ class SessionLog:
             if len(rows) < PAGE:
                 return
 
-    def verify(self) -> Verdict:
-        """Walk the chain from the first event to the last. Raises StoreError when the log cannot be read."""
+    def verify(self, marks: Container[int] = ()) -> Verdict:
+        """Walk the chain from the first event to the last. Raises StoreError when the log cannot be read.
+
+        Args:
+            marks: seqs whose hashes the verdict is to hold.
+        """
         before, expected = records.genesis(self.id), 1
+        erased: list[int] = []
+        marked: dict[int, str] = {}
         while True:
             rows = self._database.query(
                 "SELECT seq, time, type, body, body_sha256, hash FROM events WHERE session = ? AND seq >= ?"
@@ -100,11 +113,22 @@ class SessionLog:
             for row in rows:
                 if problem := records.misfit(before, expected, *row):
                     return Verdict(
-                        whole=False, events=self.size, broken_at=expected, problem=problem, hash=before.hex()
+                        whole=False,
+                        events=self.size,
+                        broken_at=expected,
+                        problem=problem,
+                        hash=before.hex(),
+                        erased=tuple(erased),
+                        marks=marked,
                     )
-                before, expected = bytes(row[5]), expected + 1
+                before = bytes(row[5])
+                if row[3] is None:
+                    erased.append(expected)
+                if expected in marks:
+                    marked[expected] = before.hex()
+                expected += 1
             if len(rows) < PAGE:
-                return Verdict(whole=True, events=expected - 1, hash=before.hex())
+                return Verdict(whole=True, events=expected - 1, hash=before.hex(), erased=tuple(erased), marks=marked)
 
     async def erase(self, seqs: Sequence[int]) -> None:
         """Take the bodies of these events away for ever; their places and hashes stay, and the chain holds."""
@@ -116,6 +140,14 @@ class SessionLog:
                 "UPDATE events SET body = NULL WHERE session = ? AND seq = ?", [(self._key, seq) for seq in seqs]
             )
         self._database.give_back()
+
+    def milestones(self) -> list[tuple[int, str]]:
+        """Seq and type of the events that mark the session's course, from a small index of their own."""
+        rows = self._database.query(
+            f"SELECT seq, type FROM events INDEXED BY milestones WHERE session = ? AND type IN ({MILESTONES})",
+            (self._key,),
+        )
+        return sorted((int(seq), str(kind)) for seq, kind in rows)
 
     def put_bytes(self, data: bytes, suffix: str = ".bin") -> OutputRef:
         """Keep bytes as a blob; durable with the next durable event. Raises StoreError."""
@@ -161,11 +193,27 @@ class Appender:
     """One append, ready to run on any thread."""
 
     def __init__(
-        self, database: Database, key: int, session: str, pairs: Sequence[tuple[Event, records.Encoded]]
+        self,
+        database: Database,
+        key: int,
+        session: str,
+        pairs: Sequence[tuple[Event, records.Encoded]],
+        seals: Seals | None = None,
     ) -> None:
         self._database, self._key, self._session, self._pairs = database, key, session, pairs
+        self._seals = seals
 
     def __call__(self) -> list[Stored]:
-        full = any(isinstance(event, DURABLE) for event, _encoded in self._pairs)
+        # A seal on the disk may never name an event that a loss of power could still take.
+        seal = self._seals is not None and any(isinstance(event, SEALED) for event, _encoded in self._pairs)
+        full = seal or any(isinstance(event, DURABLE) for event, _encoded in self._pairs)
         with self._database.transaction(full=full) as connection:
-            return records.append(connection, self._key, self._session, self._pairs)
+            stored = records.append(connection, self._key, self._session, self._pairs)
+        if self._seals is not None and seal:
+            try:
+                self._seals.seal(self._session, stored[-1].seq, stored[-1].hash)
+                self._seals.problem = None
+            except StoreError as error:
+                # The events are stored. `audit verify` tells what no seal covers; the next one covers it.
+                self._seals.problem = error
+        return stored

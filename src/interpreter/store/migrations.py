@@ -8,6 +8,9 @@ APPLICATION_ID = 0x52455031
 MILESTONES = "'session_started', 'turn_started', 'turn_finished', 'session_closed'"
 """Types of events that have an index of their own, as it was made in step 1."""
 
+QUESTIONS = "'approval_requested', 'approval_resolved'"
+"""Types of events that have an index of their own, as it was made in step 2."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -45,6 +48,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             segments BLOB,
             PRIMARY KEY (session, name)
         ) WITHOUT ROWID
+        """,
+    ),
+    (
+        """
+        CREATE INDEX questions ON events (session, seq) WHERE type IN ('approval_requested', 'approval_resolved')
         """,
     ),
 )

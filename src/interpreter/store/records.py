@@ -35,6 +35,10 @@ class Verdict(Value):
     """gap: an event is missing. body: its text was changed. chain: its place, time, type or hash was changed."""
     hash: str = ""
     """Of the last event that fits: keep it elsewhere to notice a cut-off end."""
+    erased: tuple[int, ...] = ()
+    """Events whose bodies were taken away; their places and hashes are there."""
+    marks: dict[int, str] = {}
+    """The hashes of the events that were asked for, as far as the walk came."""
 
 
 class Encoded(Value):

@@ -15,7 +15,7 @@ from .database import Database
 from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
 from .lock import Holder, SessionLock, holder_of
 from .log import SessionLog
-from .migrations import MILESTONES
+from .seals import Seals
 from .writer import Writer
 
 SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -38,8 +38,12 @@ class SessionInfo(Value):
 class Store:
     """The log. Opening takes about a millisecond; nothing is read before it is asked for."""
 
-    def __init__(self, home: Path, database: Database, *, temporary: bool = False) -> None:
+    def __init__(
+        self, home: Path, database: Database, *, temporary: bool = False, audit_key: Path | None = None
+    ) -> None:
         self.home = home
+        self.seals = None if temporary else Seals(home, audit_key)
+        """Of this home; None for a log that lives in memory."""
         self._database = database
         self._writer = Writer(database)
         self._temporary = temporary
@@ -47,8 +51,13 @@ class Store:
         self._closed = False
 
     @classmethod
-    def open(cls, home: str | Path) -> Store:
+    def open(cls, home: str | Path, audit_key: str = "") -> Store:
         """Open the log of a home, or begin one.
+
+        Args:
+            home: the folder.
+            audit_key: the file of the key that seals the log; empty: `audit.key` in the home. It is read when it is
+                needed first, or by `seals.ready()`.
 
         Raises:
             StoreError: the home cannot be used, or its log is of a newer version.
@@ -56,7 +65,8 @@ class Store:
         """
         path = Path(home).absolute()
         prepare_home(path)
-        return cls(path, Database(path / LOG_NAME))
+        key = Path(audit_key).expanduser().absolute() if audit_key else None
+        return cls(path, Database(path / LOG_NAME), audit_key=key)
 
     @classmethod
     def memory(cls) -> Store:
@@ -136,7 +146,9 @@ class Store:
         return SessionLock(folder / "lock", session_id)
 
     def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
-        log = SessionLog(self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock)
+        log = SessionLog(
+            self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock, self.seals
+        )
         if lock is not None:
             self._held = [*(held for held in self._held if held.held), log]
         return log
@@ -202,11 +214,11 @@ class Store:
 
     def milestones(self, session_id: str) -> list[tuple[int, str]]:
         """Seq and type of the events that mark a session's course, from a small index of their own."""
-        key, _workspace = self._row(session_id)
-        rows = self._database.query(
-            f"SELECT seq, type FROM events INDEXED BY milestones WHERE session = ? AND type IN ({MILESTONES})", (key,)
-        )
-        return sorted((int(seq), str(kind)) for seq, kind in rows)
+        return self.visit(session_id).milestones()
+
+    def questions(self) -> list[Asked]:
+        """Every question of every session that has no answer yet. Raises StoreError."""
+        return open_questions(self._database.query)
 
     def holder(self, session_id: str) -> Holder | None:
         """The process that holds a session now; None when none does."""
@@ -221,6 +233,9 @@ class Store:
         key, _workspace = self._row(session_id)
         lock = self._hold(session_id)
         try:
+            if self.seals is not None:
+                # First, so that a session that is gone without this shows as removed by somebody else.
+                self.seals.seal(session_id, 0, "", "deleted")
             with self._database.transaction(full=True) as connection:
                 connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
             self._database.give_back()

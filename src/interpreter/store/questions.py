@@ -1,0 +1,90 @@
+"""Questions in the log and their one answer: which are open, and who answered."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import AlreadyAnswered, StoreError
+from ..text.i18n import _
+from ..types.base import Value
+from ..types.events import ApprovalRequested, ApprovalResolved, Stored
+from . import records
+from .migrations import QUESTIONS
+
+Query = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+
+OF_ONE = (
+    "SELECT seq, time, type, body, hash FROM events INDEXED BY questions"
+    f" WHERE session = ? AND type IN ({QUESTIONS}) ORDER BY seq DESC"
+)
+OF_ALL = (
+    "SELECT s.key, e.seq, e.time, e.type, e.body, e.hash, s.id FROM events e INDEXED BY questions"
+    f" JOIN sessions s ON s.key = e.session WHERE e.type IN ({QUESTIONS}) ORDER BY e.session, e.seq"
+)
+
+
+class Asked(Value):
+    """A question that has no answer yet."""
+
+    session: str
+    seq: int
+    time: float
+    """Unix seconds at which it was asked."""
+    request: ApprovalRequested
+
+
+def answer_to(query: Query, key: int, session: str, approval: str) -> Stored | None:
+    """The newest answer to this question; None where it has none."""
+    return _answer(query(OF_ONE, (key,)), session, approval)
+
+
+def refuse_second(connection: sqlite3.Connection, key: int, session: str, approval: str) -> None:
+    """Inside a transaction that is to store an answer: raises AlreadyAnswered where there is one."""
+    found = _answer(connection.execute(OF_ONE, (key,)).fetchall(), session, approval)
+    if found is not None:
+        raise AlreadyAnswered(*already(found))
+
+
+def _answer(rows: Sequence[tuple[Any, ...]], session: str, approval: str) -> Stored | None:
+    for seq, moment, kind, body, chained in rows:
+        if kind != "approval_resolved" or body is None or approval.encode() not in body:
+            continue
+        stored = records.decode(session, seq, moment, kind, body, chained)
+        if isinstance(stored.event, ApprovalResolved) and stored.event.approval == approval:
+            return stored
+    return None
+
+
+def open_questions(query: Query) -> list[Asked]:
+    """Every question of every session that has no answer, the oldest of each session first.
+
+    One that cannot be read is left out: it must not hide the others.
+    """
+    found: dict[str, Asked] = {}
+    for _key, seq, moment, kind, body, chained, session in query(OF_ALL, ()):
+        try:
+            event = records.decode(session, seq, moment, kind, body, chained).event
+        except StoreError:
+            continue
+        if isinstance(event, ApprovalRequested):
+            found[event.approval] = Asked(session=session, seq=seq, time=moment / 1e6, request=event)
+        elif isinstance(event, ApprovalResolved):
+            found.pop(event.approval, None)
+    return list(found.values())
+
+
+def already(found: Stored) -> tuple[str, str]:
+    """In words: who answered a question, what and when."""
+    event = found.event
+    assert isinstance(event, ApprovalResolved)
+    if event.answer == "cancelled":
+        return _("The question {id} was withdrawn.", id=event.approval), _("Nothing was changed.")
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.time))
+    what = _(
+        "The question {id} was answered already: {answer}, by {by}, {time}.",
+        id=event.approval, answer=event.answer, by=event.by, time=moment,
+    )  # fmt: skip
+    return what, _("Nothing was changed: the first answer counts.")

@@ -3,6 +3,7 @@
 InterpreterError                      what a person is told: a sentence, and what to do next
 ├── UsageError                        wrong arguments (exit 2)
 │   └── ConfigError                   a wrong setting: file, line, nearest valid name (exit 2)
+│       └── PolicyError               a policy file that cannot be understood, or may not count (exit 2)
 ├── ModelError                        no usable answer from the model's server (exit 6)
 │   ├── ModelUnreachable              nothing answers, or the connection broke before an answer
 │   ├── ModelAuthRefused              401, 403
@@ -21,6 +22,7 @@ InterpreterError                      what a person is told: a sentence, and wha
 ├── StoreError                        the log or a file beside it
 │   ├── SessionUnknown                no session of that id
 │   ├── SessionBusy                   another process holds the session
+│   ├── AlreadyAnswered               a question has its one answer; says who gave it and when
 │   └── LogDamaged                    the log cannot be read as it should
 ├── FormatError                       a model's action cannot be read; holds the message for the model
 └── Waiting                           an approval is needed and nobody can give it (exit 4)
@@ -53,6 +55,10 @@ class UsageError(InterpreterError):
 
 
 class ConfigError(UsageError):
+    pass
+
+
+class PolicyError(ConfigError):
     pass
 
 
@@ -131,6 +137,10 @@ class SessionUnknown(StoreError):
 
 
 class SessionBusy(StoreError):
+    exit_code = 2
+
+
+class AlreadyAnswered(StoreError):
     exit_code = 2
 
 

@@ -14,8 +14,9 @@ from interpreter.agent.options import AgentOptions
 from interpreter.errors import UsageError
 from interpreter.types.actions import Action
 from interpreter.types.base import code_sha256
-from interpreter.types.events import ApprovalRequested, ApprovalResolved, Event
+from interpreter.types.events import ActionJudged, ApprovalRequested, ApprovalResolved, Event
 from interpreter.types.ops import ResolveApproval
+from interpreter.types.rules import Circumstances, Reason, Verdict
 
 
 class Recorder:
@@ -39,18 +40,52 @@ class Recorder:
             await asyncio.sleep(0)
 
 
+class Book:
+    """Rules that say what the test says, about what the test names."""
+
+    def __init__(self, verdict: Verdict | None = None, rule: str = "") -> None:
+        self.verdict, self.rule = verdict or Verdict(decision="allow"), rule
+        self.written: list[str] = []
+        self.learned: list[str] = []
+        self.seen: list[Circumstances] = []
+        self.denied = ""
+        """Code that is denied, whatever `verdict` says."""
+
+    place = "/home/somebody/policy.yaml"
+
+    def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
+        self.seen.append(circumstances)
+        return Verdict(decision="deny", reasons=(NEVER,)) if self.denied and self.denied in code else self.verdict
+
+    def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
+        return self.rule, ("what else",) if self.rule else ()
+
+    def write(self, rule: str) -> None:
+        self.written.append(rule)
+
+    def learn(self, rule: str) -> None:
+        self.learned.append(rule)
+
+
+NEVER = Reason(rule="never", layer="built-in", decision="deny", text="It destroys.", subject="rm -rf /")
+CAREFUL = Reason(rule="careful", layer="user", decision="ask", text="It leaves the machine.", subject="git push")
+DENY = Verdict(decision="deny", reasons=(NEVER,))
+ASK = Verdict(decision="ask", reasons=(CAREFUL,))
+HERE = Circumstances(workspace="/work")
 CODE = "print('hello')"
 ACTION = Action(id="a1", language="python", code=CODE, sha256=code_sha256(CODE))
 
 
-def make(options: AgentOptions) -> tuple[Recorder, Approvals, Gate]:
+def make(options: AgentOptions, book: Book | None = None) -> tuple[Recorder, Approvals, Gate]:
     recorder = Recorder()
     approvals = Approvals(recorder, can_ask=options.can_ask)
-    return recorder, approvals, Gate(options, approvals)
+    return recorder, approvals, Gate(options, approvals, recorder, book or Book(), HERE)
 
 
-async def answered(options: AgentOptions, **answer: Any) -> tuple[Recorder, Admitted | Refused]:
-    recorder, approvals, gate = make(options)
+async def answered(
+    options: AgentOptions, book: Book | None = None, **answer: Any
+) -> tuple[Recorder, Admitted | Refused]:
+    recorder, approvals, gate = make(options, book)
 
     async def reply() -> None:
         question = await recorder.question()
@@ -69,7 +104,7 @@ def test_auto_admits_without_a_question() -> None:
     verdict = run(gate.admit(ACTION, "here"))
     assert isinstance(verdict, Admitted)
     assert (verdict.permit.by, verdict.permit.sha256) == ("auto", ACTION.sha256)
-    assert recorder.events == []
+    assert recorder.events == [ActionJudged(action="a1", decision="allow", mode="auto")]
 
 
 def test_with_nobody_to_ask_nothing_runs() -> None:
@@ -77,14 +112,16 @@ def test_with_nobody_to_ask_nothing_runs() -> None:
     verdict = run(gate.admit(ACTION, "here"))
     assert isinstance(verdict, Refused)
     assert (verdict.status, verdict.ends) == ("not_run", "waiting")
-    assert recorder.events == []
+    _judged, asked = recorder.events  # it stays open in the log
+    assert isinstance(asked, ApprovalRequested)
+    assert (asked.subject, gate.parked) == (ACTION.sha256, asked.approval)
 
 
 def test_yes_is_a_record_bound_to_the_codes_hash() -> None:
     recorder, verdict = run(answered(AgentOptions(), answer="yes"))
     assert isinstance(verdict, Admitted)
     assert verdict.permit.by == "person"
-    asked, resolved = recorder.events
+    _judged, asked, resolved = recorder.events
     assert isinstance(asked, ApprovalRequested)
     assert isinstance(resolved, ApprovalResolved)
     assert asked.subject == ACTION.sha256

@@ -150,16 +150,16 @@ class Loop:
             return await self._runner.page(action, action.code), None
         verdict = await self._gate.admit(action, self._where())
         if isinstance(verdict, Refused):
-            finished = await self._finish(action, verdict.status, verdict.told)
+            finished = await self._finish(action, verdict.status, verdict.told, verdict.shown)
             code = {"denied": 3, "waiting": 4, "interrupted": 130, "": 0}[verdict.ends]
-            return finished, End(verdict.ends, code) if verdict.ends else None
+            return finished, End(verdict.ends, code, verdict.shown) if verdict.ends else None
         finished = await self._runner.run(verdict.permit, verdict.action)
         if turn.stop.is_set() or finished.status == "interrupted":
             return finished, INTERRUPTED
         return finished, None
 
-    async def _finish(self, action: Action, status: Unrun, told: str) -> ActionFinished:
-        event = ActionFinished(action=action.id, status=status, observation=Observation(text=told, shown=""))
+    async def _finish(self, action: Action, status: Unrun, told: str, shown: str = "") -> ActionFinished:
+        event = ActionFinished(action=action.id, status=status, observation=Observation(text=told, shown=shown))
         await self._emitter.emit(event)
         return event
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Literal
 
 from ..types.base import Value
+from ..types.rules import Mode
 
 
 class AgentOptions(Value):
     auto_run: bool = False
     """True (-y): what stays inside the walls runs without a question."""
+    plan: bool = False
+    """True: nothing runs but what only reads; wins over `auto_run`."""
+    approvals: Literal["", "deny", "park"] = ""
+    """What becomes of a question where nobody is there to answer. deny: a no. park: the run stops, durable, until it
+    is answered. Empty: park in mode ask, else deny."""
+    approval_timeout: float | None = None
+    """Seconds after which a question that nobody answered is a no; None: it waits."""
     can_ask: bool = True
-    """False: nobody is there to answer; a question ends the turn as waiting (exit 4)."""
+    """False: nobody is there to answer; `approvals` says what becomes of a question."""
     max_retries: int = 3
     """Failed steps in a row before the person is asked, or the run ends with 1."""
     max_steps: int | None = None
@@ -38,6 +46,15 @@ class AgentOptions(Value):
     @property
     def unattended(self) -> bool:
         return not self.can_ask
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that a session begins in."""
+        return "plan" if self.plan else "auto" if self.auto_run else "ask"
+
+    def parks(self, mode: Mode) -> bool:
+        """Whether a question that nobody can answer waits in the log."""
+        return self.approvals == "park" or (self.approvals == "" and mode == "ask")
 
     def steps(self) -> int | None:
         return self.max_steps if self.max_steps is not None or self.can_ask else 50

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from ..types.events import Event
+from ..types.events import ApprovalResolved, Event, Stored
+from ..types.rules import Circumstances, Verdict
 
 
 class Emitter(Protocol):
@@ -25,3 +26,42 @@ Asker = Callable[[str], Awaitable[bool]]
 
 Place = Callable[[], str]
 """Where code would run, in words, for the approval prompt."""
+
+
+class Rules(Protocol):
+    """What the gate needs of the policy."""
+
+    def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
+        """What the rules say about running this. Raises PolicyError: they cannot be read, so nothing may run."""
+        ...
+
+    def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
+        """The narrowest useful `allow` rule that would cover this code, as YAML, and examples of what else it would
+        allow. Empty where there is none.
+        """
+        ...
+
+    @property
+    def place(self) -> str:
+        """Path of the person's policy file, for words."""
+        ...
+
+    def write(self, rule: str) -> None:
+        """Add a rule to the person's policy file; it holds from now on. Raises InterpreterError: nothing changed."""
+        ...
+
+    def learn(self, rule: str) -> None:
+        """A rule that holds for this session only."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """The answers of other programs: they write into the same log."""
+
+    def find(self, approval: str) -> Stored | None:
+        """The answer that a question has got, whoever gave it; None while it has none. Raises StoreError."""
+        ...
+
+    def relay(self, event: ApprovalResolved) -> None:
+        """Let this session's readings and watchers see an answer that is in the log already."""
+        ...

@@ -29,16 +29,20 @@ from ..kernels.kernels import Kernels
 from ..llm.client import ModelClient
 from ..llm.http import HttpModel
 from ..sandbox import Walls, safe_workspace, workspace_profile
+from ..session.elsewhere import Elsewhere
 from ..session.hub import Hub
 from ..session.resume import read_past, take_up
 from ..session.service import Parts, Session
 from ..store import SessionLog, Store, default_home
+from ..store.who import who
 from ..text.i18n import _
 from ..types.base import new_id
 from ..types.events import KernelEvent, SessionStarted
 from ..types.languages import spellings
+from ..types.rules import Circumstances
 from ..types.walls import Profile
 from .meeting import Meeting
+from .rulebook import open_rules
 from .walled import WalledGrants
 
 
@@ -65,8 +69,10 @@ async def open_session(
         UsageError: the working folder cannot be used.
     """
     chosen = workspace is not None
-    store = Store.open(default_home())
+    store = Store.open(default_home(), settings.audit_key)
     try:
+        if store.seals is not None:
+            store.seals.ready()
         if resume:
             info = store.find(resume)
             log = store.resume(info.id)
@@ -113,6 +119,7 @@ class Composer:
         options = KernelOptions(python=self.environment.python, readable=self.environment.readable)
         self.kernels = Kernels(run_dir, self.walls, options, self._kernel_event)
         self.languages = tuple(self.kernels.available())
+        self.rules = open_rules(settings, self.workspace)
 
     def _profile(self, workspace: Path) -> Profile:
         walls = self.settings.walls
@@ -164,9 +171,10 @@ class Composer:
                 sandbox=f"{self.walls.describe()}/{self.walls.profile.name}",
                 version=__version__,
                 system=system,
+                **who()._asdict(),
             )
         )
-        session, _runner = self._session()
+        session, _runner, _gate = self._session()
         if self.environment.note:
             await session.note(self.environment.note)
         return session
@@ -184,12 +192,13 @@ class Composer:
             if Path(grant.path).exists():
                 self.walls.grant(grant.path, grant.access)
         meeting = Meeting(await self.kernels.open())
-        session, runner = self._session()
+        session, runner, gate = self._session()
         runner.kept.extend(past.outputs)
         session.turns.extend(past.turns)
 
         async def recovery() -> None:
-            session.pending = await take_up(past, meeting, self.hub, runner)
+            session.pending, earlier = await take_up(past, meeting, self.hub, runner)
+            gate.recall(earlier)
 
         if any(past.executions.get(action) in meeting.running for action in past.proposed):
             session.recover(recovery())
@@ -214,10 +223,15 @@ class Composer:
 
         self.tasks.start(contact())
 
-    def _session(self) -> tuple[Session, Runner]:
+    def _session(self) -> tuple[Session, Runner, Gate]:
         settings, agent = self.settings, self.settings.agent
-        approvals = Approvals(self.hub, can_ask=agent.can_ask)
-        gate = Gate(agent, approvals)
+        approvals = Approvals(
+            self.hub,
+            can_ask=agent.can_ask,
+            timeout=agent.approval_timeout,
+            elsewhere=Elsewhere(self.log, self.hub),
+        )
+        gate = Gate(agent, approvals, self.hub, self.rules, self._circumstances())
         mind = self._mind()
         runner = Runner(
             self.kernels,
@@ -247,7 +261,12 @@ class Composer:
             settle=self.tasks.drain,
             release=self._release,
         )
-        return Session(parts), runner
+        return Session(parts), runner, gate
+
+    def _circumstances(self) -> Circumstances:
+        """Where rules see the code: the rest is known when it is judged."""
+        walled = self.walls.describe() != "host"
+        return Circumstances(walled=walled, workspace=str(self.workspace), home=str(Path.home()))
 
     def _mind(self) -> Mind:
         llm = self.settings.llm

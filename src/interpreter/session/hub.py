@@ -63,6 +63,10 @@ class Hub:
             StoreError: the log did not take it; nobody has seen it.
         """
         await self._log.append(event)
+        self.relay(event)
+
+    def relay(self, event: Event) -> None:
+        """Let the readings and the watchers see what is in the log already: another program wrote it."""
         for reader in self._readers:
             reader(event)
         self._send(event)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..agent.approvals import Approvals
-from ..agent.gate import Gate, waiting_text
+from ..agent.gate import Gate, Refused
 from ..agent.guards import Guards, Tally
 from ..agent.loop import Loop
 from ..agent.mind import Mind
 from ..agent.options import AgentOptions
+from ..agent.refusals import waiting_text
 from ..agent.runner import Runner
 from ..agent.turns import INTERRUPTED, End, Turn
 from ..aio import Tasks
@@ -22,9 +23,10 @@ from ..errors import InterpreterError, KernelError, StoreError, UsageError
 from ..store import SessionLog
 from ..store.transcript import messages_of, save
 from ..text.i18n import _
-from ..types.actions import Action
+from ..types.actions import Action, Observation
 from ..types.base import new_id
 from ..types.events import (
+    ActionFinished,
     ActionProposed,
     ConversationReset,
     ConversationUndone,
@@ -36,6 +38,7 @@ from ..types.events import (
 )
 from ..types.messages import ServerFacts
 from ..types.ops import Close, Interrupt, Op, Reset, ResolveApproval, SetMode, Steer, SubmitInput, Undo
+from ..types.rules import Mode
 from .hub import Hub, Watch
 from .owncode import read_own_code
 from .seed import seed
@@ -128,6 +131,10 @@ class Session:
         return self._gate.auto
 
     @property
+    def mode(self) -> Mode:
+        return self._gate.mode
+
+    @property
     def busy(self) -> bool:
         return self._turn is not None
 
@@ -176,8 +183,9 @@ class Session:
                     raise UsageError(_("No turn is running."))
                 self._turn.steers.append(op.text)
             case SetMode():
-                self._gate.auto = op.auto
-                await self._hub.emit(ModeChanged(auto=op.auto))
+                mode: Mode = op.mode or ("auto" if op.auto else "ask")
+                await self._hub.emit(ModeChanged(auto=mode == "auto", mode=mode))
+                self._gate.mode = mode
             case Undo():
                 await self._undo(op.turns)
             case Reset():
@@ -225,6 +233,7 @@ class Session:
         tally = Tally()
         turn = Turn(new_id("t"), tally, Guards(self._options, tally))
         self._turn = turn
+        self._gate.begin_turn()
         begin = TurnStarted(turn=turn.id, text=op.text, images=op.images)
         try:
             if self._recovery is None:
@@ -275,6 +284,8 @@ class Session:
     async def _work(self, turn: Turn, text: str) -> End:
         await self._prepare(text)
         pending, self.pending = self.pending, ()
+        if text.strip():
+            await self._gate.withdraw()
         try:
             await self._mind.connect()
         except InterpreterError as error:
@@ -290,7 +301,11 @@ class Session:
     async def _own(self, turn: Turn, action: Action) -> End:
         """The person's own code: typed, so approved; it still passes the gate and the log."""
         await self._hub.emit(ActionProposed(turn=turn.id, step=0, action=action))
-        admitted = self._gate.own(action)
+        admitted = await self._gate.own(action, self.where)
+        if isinstance(admitted, Refused):
+            told = Observation(text=admitted.told, shown=admitted.shown)
+            await self._hub.emit(ActionFinished(action=action.id, status=admitted.status, observation=told))
+            return INTERRUPTED if admitted.ends == "interrupted" else End("denied", 3, admitted.shown)
         finished = await self._runner.run(admitted.permit, admitted.action)
         return INTERRUPTED if turn.stop.is_set() else End("done", 0 if finished.status == "ok" else 1)
 
@@ -298,7 +313,8 @@ class Session:
         kept = _("Everything so far is kept in session {session}.", session=self.id)
         match end.reason:
             case "waiting":
-                return waiting_text(self.id)
+                flags = " -y" * self._gate.auto + " --approvals park" * (self._options.approvals == "park")
+                return waiting_text(self.id, self._gate.parked, flags, by_yes=self.mode == "ask")
             case "interrupted":
                 return _("Interrupted.") + " " + kept
             case "denied":
@@ -333,6 +349,10 @@ class Session:
                 return
             await asyncio.sleep(0.5)
 
+    def leave(self) -> None:
+        """Nobody is left who could answer here: questions whether code may run stay open in the log."""
+        self._approvals.leave()
+
     async def _undo(self, turns: int) -> None:
         self._idle(_("A turn is running; interrupt it first."))
         if turns < 1 or turns > len(self.turns):
@@ -340,11 +360,15 @@ class Session:
         first = self.turns[-turns]
         await self._hub.emit(ConversationUndone(turn=first))
         del self.turns[-turns:]
+        self.pending = ()
+        await self._gate.withdraw()
 
     async def _reset(self) -> None:
         self._idle(_("A turn is running; interrupt it first."))
         await self._hub.emit(ConversationReset())
         self.turns.clear()
+        self.pending = ()
+        await self._gate.withdraw()
         self._approvals.forget_standing()
         await self._machines.restart()
 

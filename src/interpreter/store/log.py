@@ -9,8 +9,8 @@ import msgspec
 
 from ..errors import StoreError
 from ..types.actions import OutputRef
-from ..types.events import DURABLE, Event, SessionClosed, Stored, TurnFinished
-from . import records
+from ..types.events import DURABLE, ApprovalResolved, Event, SessionClosed, Stored, TurnFinished
+from . import questions, records
 from .blobs import Blobs
 from .database import Database
 from .lock import SessionLock
@@ -94,6 +94,10 @@ class SessionLog:
                 following = seq + 1
             if len(rows) < PAGE:
                 return
+
+    def answer_to(self, approval: str) -> Stored | None:
+        """The answer that a question has got, by whichever program; None while it has none. Raises StoreError."""
+        return questions.answer_to(self._database.query, self._key, self.id, approval)
 
     def verify(self, marks: Container[int] = ()) -> Verdict:
         """Walk the chain from the first event to the last. Raises StoreError when the log cannot be read.
@@ -208,6 +212,9 @@ class Appender:
         seal = self._seals is not None and any(isinstance(event, SEALED) for event, _encoded in self._pairs)
         full = seal or any(isinstance(event, DURABLE) for event, _encoded in self._pairs)
         with self._database.transaction(full=full) as connection:
+            for event, _encoded in self._pairs:
+                if isinstance(event, ApprovalResolved):
+                    questions.refuse_second(connection, self._key, self._session, event.approval)
             stored = records.append(connection, self._key, self._session, self._pairs)
         if self._seals is not None and seal:
             try:

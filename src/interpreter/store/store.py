@@ -15,6 +15,7 @@ from .database import Database
 from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
 from .lock import Holder, SessionLock, holder_of
 from .log import SessionLog
+from .questions import Asked, open_questions
 from .seals import Seals
 from .writer import Writer
 

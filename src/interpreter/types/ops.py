@@ -30,6 +30,9 @@ class ResolveApproval(Value, tag="resolve_approval", forbid_unknown_fields=True)
     """With `edit`: what runs instead."""
     text: str = ""
     """For an approval of kind `input`: the line that the program asked for."""
+    sha256: str = ""
+    """For an approval of kind `run`: the hash of the code that was seen; an answer for other code is refused. Empty:
+    the hash of the question."""
     by: str = "person"
     channel: str = "terminal"
 

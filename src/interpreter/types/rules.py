@@ -34,6 +34,9 @@ class Verdict(Value):
     """Those of the winning strictness first, then the rest."""
     unknown: tuple[str, ...] = ()
     """What could not be resolved, in words; anything here makes the decision `ask` at least."""
+    covered: bool = False
+    """Whether explicit `allow` rules of the administrator, the person or a trusted project cover every part of it:
+    then mode `ask` need not ask."""
 
 
 class Circumstances(Value):

@@ -1,0 +1,110 @@
+"""The words of a refusal: short and true for the model, with what can be changed for the person."""
+
+from __future__ import annotations
+
+from ..text.cut import head_tail
+from ..text.i18n import _
+from ..types.rules import Mode, Reason, Verdict
+
+MOST = 700
+"""Characters that the model reads of a refusal."""
+
+
+def for_model(verdict: Verdict, mode: Mode) -> str:
+    """Which rule said no and why; and that the same code will not run."""
+    lines = [model_line(reason) for reason in strictest(verdict)]
+    if not lines:
+        lines = ["Not run: " + ("; ".join(verdict.unknown[:3]) or "the rules do not allow it") + "."]
+    if mode == "plan":
+        lines.append("This is plan mode: nothing runs but what only reads. Describe the steps instead of running them.")
+    else:
+        lines.append("The same code will be refused again: find another way, or say what stands in the way.")
+    return head_tail("\n".join(lines), MOST)
+
+
+def model_line(reason: Reason) -> str:
+    ending = "" if reason.decision == "deny" else " (it needs a yes, and nobody is here to give it)"
+    subject = f" In: {reason.subject}" if reason.subject else ""
+    return f"Not run: rule {reason.rule} ({reason.layer}){ending}: {sentence(reason.text)}{subject}"
+
+
+def for_person(verdict: Verdict, place: str, rule: str) -> str:
+    """The same for a person, and what to change where they want it otherwise.
+
+    Args:
+        place: path of their policy file.
+        rule: a rule that would allow it, as YAML, where one is enough.
+    """
+    reasons = strictest(verdict)
+    lines = [person_line(reason) for reason in reasons]
+    if not lines:
+        lines = [_("Not run: the rules do not allow it.")]
+    if rule:
+        lines.append(_("To allow it without a question, add to {path}, below `rules:`", path=place))
+        lines.append("\n".join("  " + line for line in rule.rstrip().splitlines()))
+    elif hint := remedy(reasons, place):
+        lines.append(hint)
+    return "\n".join(lines)
+
+
+def person_line(reason: Reason) -> str:
+    fields = {"rule": reason.rule, "layer": layer_word(reason.layer), "reason": sentence(reason.text)}
+    if reason.decision == "deny":
+        line = _("Rule {rule} ({layer}) denies it: {reason}", **fields)
+    else:
+        line = _("Rule {rule} ({layer}) wants it asked, and nobody is here to answer: {reason}", **fields)
+    return line + (f"\n  {reason.subject}" if reason.subject else "")
+
+
+def remedy(reasons: tuple[Reason, ...], place: str) -> str:
+    layers = {reason.layer for reason in reasons}
+    if "administrator" in layers:
+        return _("The administrator of this machine decided so; no file of yours can change it.")
+    if layers == {"mode"}:
+        return _("In plan mode nothing runs but what only reads. %ask or %auto goes over to another mode.")
+    if names := [reason.rule for reason in reasons if reason.layer == "built-in"]:
+        return _(
+            "If you want it allowed: `disable: [{names}]` in {path}. What the rules say: interpreter policy explain",
+            names=", ".join(names), path=place,
+        )  # fmt: skip
+    return _("What the rules say, and which file says it: interpreter policy explain")
+
+
+def strictest(verdict: Verdict) -> tuple[Reason, ...]:
+    """The reasons of the verdict's own strictness, at most three."""
+    return tuple(reason for reason in verdict.reasons if reason.decision == verdict.decision)[:3]
+
+
+def sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "。")) else text + "."
+
+
+def layer_word(layer: str) -> str:
+    return {
+        "built-in": _("built-in"),
+        "administrator": _("administrator"),
+        "user": _("your policy"),
+        "project": _("the project's policy"),
+        "command line": _("command line"),
+        "mode": _("mode"),
+        "session": _("this session"),
+    }.get(layer, layer)
+
+
+def waiting_text(session: str, approval: str, flags: str, *, by_yes: bool) -> str:
+    """What a person reads when nobody could be asked: nothing ran, and the words that go on.
+
+    Args:
+        flags: what the run was started with and has to be given again.
+        by_yes: `-y` is enough of an answer: no rule asks.
+    """
+    again = f"interpreter --resume {session}{flags}"
+    lines = [_("Nothing was run: the code above needs an approval and nobody is here to give it.")]
+    if by_yes:
+        lines.append(_("To approve it and go on: interpreter --resume {session} -y", session=session))
+        lines.append(_("To look at it first:    interpreter --resume {session}", session=session))
+    if approval:
+        lines.append(_("From another terminal:  interpreter approvals show {id}", id=approval))
+        line = _("Approve, then go on:    interpreter approvals approve {id} && {again}", id=approval, again=again)
+        lines.append(line)
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,15 @@ from ..store import Store, default_home
 from ..store.export import export
 from ..store.listing import Line, SessionRow, rows, timeline
 from ..store.transcript import load, save
+from ..text.redact import secret_values
 
 
 class Readings:
     """The sessions of this person. Each call opens the log and closes it again."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secrets = (settings.llm.api_key,) if settings.llm.api_key else ()
+        self._audit_key = settings.audit_key
+        self._secrets = secrets_of(settings)
 
     def rows(self, workspace: Path | None = None) -> list[SessionRow]:
         """The newest first; only those of a folder where one is given. Raises StoreError."""
@@ -62,8 +65,14 @@ class Readings:
 
     @contextmanager
     def _store(self) -> Generator[Store]:
-        store = Store.open(default_home())
+        store = Store.open(default_home(), self._audit_key)
         try:
             yield store
         finally:
             store.close()
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The secrets that this program knows: those of its environment and the model server's key."""
+    key = settings.llm.api_key
+    return tuple(dict.fromkeys((*([key] if key else []), *secret_values(os.environ))))

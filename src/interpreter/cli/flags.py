@@ -8,6 +8,7 @@ from ..config.keys import N_
 
 COMMANDS: dict[str, str] = {
     "sessions": N_("List, show, export or remove sessions."),
+    "audit": N_("Prove that the log is whole, or export what was done."),
     "doctor": N_("What is here, what is missing, what to do."),
     "config": N_("Every setting, its value, and where it comes from."),
 }

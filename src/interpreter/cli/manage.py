@@ -27,6 +27,10 @@ FORMS = ("md", "ipynb", "json", "jsonl")
 
 def manage(arguments: Arguments) -> int:
     """Carry out a management command; the exit code. Raises UsageError for one that does not exist."""
+    if arguments.command == "audit":
+        from .audit import audit
+
+        return audit(arguments)
     parser = Parser(prog=f"interpreter {arguments.command}", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")

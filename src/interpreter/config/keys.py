@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["text", "bool", "int", "float", "choice", "paths", "map", "prices", "table", "size"]
+Kind = Literal["text", "bool", "int", "float", "choice", "paths", "names", "map", "prices", "table", "size"]
 Guard = Literal["", "never", "tighten"]
 
 
@@ -196,6 +196,23 @@ WALLS = (
     ),
     Key("hidden", "paths", N_("Paths that stay hidden from the code."), ("--hidden",), "walls.hidden"),
     Key(
+        "profile",
+        "text",
+        N_("What the code may reach: workspace, read-only, host (no walls at all), or one of your own."),
+        ("--profile",),
+        "walls.profile",
+        guard="tighten",
+    ),
+    Key(
+        "grants",
+        "names",
+        N_("What else is opened: git, ssh, docker, kubectl, aws, gcloud, az, or a path to read."),
+        ("--grant",),
+        "walls.grants",
+        guard="never",
+    ),
+    Key("profiles", "table", N_("Profiles of your own, by name."), into="walls.profiles", guard="never"),
+    Key(
         "python",
         "text",
         N_("The Python that runs the code. Unset: the active or the project's environment."),
@@ -302,6 +319,15 @@ LIMITS = (
     Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=16),
 )
 
+AUDIT = (
+    Key(
+        "audit_key",
+        "text",
+        N_("File of the key that seals the log. Unset: audit.key in the tool's home, made at first use."),
+        guard="never",
+    ),
+)
+
 SCREEN = (
     Key("lang", "choice", N_("Language of this program: en or zh_CN."), ("--lang",), choices=("", "en", "zh_CN")),
     Key("verbose", "bool", N_("Show requests, usage and the machinery's notes."), ("--verbose", "-v")),
@@ -314,6 +340,7 @@ SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (N_("Consent"), CONSENT),
     (N_("Sandbox"), WALLS),
     (N_("Limits"), LIMITS),
+    (N_("Audit trail"), AUDIT),
     (N_("Screen"), SCREEN),
 )
 KEYS: dict[str, Key] = {key.name: key for _title, keys in SECTIONS for key in keys}

@@ -23,6 +23,14 @@ class WallOptions(Value):
     """Absolute paths."""
     writable: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    profile: str = "workspace"
+    """Built in, or a name of `profiles`; `host` makes `backend` host."""
+    read_only: bool = False
+    """A project asks for the workspace to be read-only, whatever the profile says."""
+    grants: tuple[str, ...] = ()
+    """Names of tools, and paths to read."""
+    profiles: dict[str, Any] = {}
+    """The person's own; `sandbox.profiles` reads them."""
     python: str = ""
     """The Python that runs the code; empty: the active or the project's environment, else one that is made."""
 
@@ -37,6 +45,8 @@ class Settings(Value):
     max_output: int | None = None
     """Characters of one output that the model reads; None: follows its window."""
     safe_mode: Literal["off", "ask", "auto"] = "off"
+    audit_key: str = ""
+    """The file of the key that seals the log; empty: `audit.key` in the tool's home."""
     lang: str = ""
     verbose: bool = False
     plain: bool = False
@@ -52,6 +62,11 @@ def value_of(settings: Settings, key: Key) -> Any:
     for part in key.target.split("."):
         found = getattr(found, part)
     return found
+
+
+def with_read_only(settings: Settings) -> Settings:
+    """A copy in which the workspace is only read."""
+    return msgspec.structs.replace(settings, walls=msgspec.structs.replace(settings.walls, read_only=True))
 
 
 def with_values(settings: Settings, values: dict[str, Any]) -> Settings:

@@ -15,7 +15,7 @@ from .store import Store
 Finding = Literal["", "gap", "body", "chain", "cut", "rewritten", "gone", "unsealed", "unreadable"]
 
 
-class SessionCheck(Value):
+class SessionCheck(Value, omit_defaults=False):
     """One session, compared with its chain and its seals."""
 
     session: str
@@ -36,7 +36,7 @@ class SessionCheck(Value):
     detail: str = ""
 
 
-class Check(Value):
+class Check(Value, omit_defaults=False):
     """The whole answer of `interpreter audit verify`."""
 
     whole: bool

@@ -26,6 +26,10 @@ class SessionStarted(Value, tag="session_started"):
     version: str
     system: str = ""
     """The system prompt, fixed for the session's life."""
+    user: str = ""
+    """The account of the system that began it."""
+    uid: int = -1
+    host: str = ""
 
 
 class SessionResumed(Value, tag="session_resumed"):
@@ -35,6 +39,10 @@ class SessionResumed(Value, tag="session_resumed"):
     gone: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     """Ids of actions whose intent has no completion."""
+    user: str = ""
+    """The account of the system that took it up."""
+    uid: int = -1
+    host: str = ""
 
 
 class TurnStarted(Value, tag="turn_started"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from interpreter.errors import SandboxUnavailable
 from interpreter.kernels import KernelOptions
 from interpreter.sandbox import Walls, workspace_profile
 from interpreter.types.walls import MIB, Limits
+from tests.engine import engine
 from tests.kernels.bench import Bench, Watching, go
 
 READABLE = tuple({sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))})
@@ -36,7 +41,16 @@ def bench_in(folder: Path, backend: str, **limits: int) -> Bench:
     return Bench(folder / "run", folder / "work", KernelOptions(python=sys.executable), walls)
 
 
-@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+@pytest.fixture(params=["bubblewrap", "container", "landlock"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "container":
+        socket, why = engine()
+        if not socket:
+            pytest.skip(why)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+    return request.param
+
+
 def test_a_kernel_lives_inside(tmp_path: Path, backend: str) -> None:
     async def work() -> None:
         bench = bench_in(tmp_path, backend)
@@ -68,7 +82,6 @@ def test_a_kernel_lives_inside(tmp_path: Path, backend: str) -> None:
     go(work())
 
 
-@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
 def test_too_much_memory_is_a_limit_or_an_error_and_the_session_goes_on(tmp_path: Path, backend: str) -> None:
     async def work() -> None:
         bench = bench_in(tmp_path, backend, memory=256 * MIB)
@@ -105,6 +118,33 @@ def test_a_grant_reaches_a_living_kernel(tmp_path: Path) -> None:
             ran = await bench.run(f"({read}, kept)")
             assert ran.result == "('a,b\\n', 1)"
             assert (await bench.run(f"open({path!r}, 'a')")).status == "error"
+        finally:
+            await bench.kernels.close()
+
+    go(work())
+
+
+def test_a_container_ends_with_its_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket, why = engine()
+    if not socket:
+        pytest.skip(why)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+
+    def living() -> str:
+        return subprocess.run(["docker", "ps", "-q"], capture_output=True, text=True, check=True).stdout
+
+    async def work() -> None:
+        bench = bench_in(tmp_path, "container")
+        hello = await bench.kernels.open()
+        try:
+            ran = await bench.run("import os\nos.getpid()")
+            assert ran.status == "ok"
+            assert living()
+            os.kill(hello.pid, signal.SIGKILL)
+            end = time.monotonic() + 20
+            while living() and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            assert not living()
         finally:
             await bench.kernels.close()
 

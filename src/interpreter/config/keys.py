@@ -168,7 +168,7 @@ WALLS = (
         ("--sandbox",),
         "walls.backend",
         guard="tighten",
-        choices=("off", "host", "auto", "landlock", "container", "bubblewrap"),
+        choices=("off", "host", "auto", "landlock", "seatbelt", "container", "bubblewrap"),
     ),
     Key(
         "network",

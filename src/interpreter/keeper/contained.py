@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import array
 import base64
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -21,6 +22,7 @@ import sys
 import tempfile
 from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import quote
 
 if not __package__:
     # Like walled.py: the folder becomes a package and stays off the path.
@@ -31,7 +33,7 @@ if not __package__:
     __package__ = "keeper"
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != _folder]
 
-from . import walls, wayout
+from . import cgroup, walls, wayout
 
 API = "/v1.40"
 MEETING = "/run/interpreter"
@@ -41,6 +43,8 @@ NOT_STARTED = 125
 PATIENCE = 60
 """Seconds for the engine to answer, and for the container to begin."""
 ENOUGH = 1 << 20
+LEFTOVER = "1h"
+"""Age of an ended container that nobody is about to start or to remove any more."""
 NAME = b"walls"
 """What our two processes are called, so that the keeper tells them from the program."""
 PR_SET_NAME, PR_SET_DUMPABLE = 15, 4
@@ -103,10 +107,18 @@ def outside(request: dict[str, Any]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if identity:
-            try:
-                engine.call("DELETE", f"/containers/{identity}?force=true")
-            except OSError:
-                pass  # it has removed itself already
+            clear(engine, identity)
+
+
+def clear(engine: Engine, identity: str) -> None:
+    """Remove the container, and what stand-ins that were killed have left."""
+    left = quote(json.dumps({"label": ["reinterpreter=kernel"], "until": [LEFTOVER]}))
+    for method, place in (
+        ("DELETE", f"/containers/{identity}?force=true"),
+        ("POST", f"/containers/prune?filters={left}"),
+    ):
+        with contextlib.suppress(OSError):
+            engine.call(method, place)
 
 
 def made(engine: Engine, body: dict[str, Any], image: str) -> str:
@@ -161,12 +173,14 @@ def meet(inside: socket.socket, request: dict[str, Any]) -> int:
     said = inside.recv(4096)
     if said != b"started":
         raise OSError(said.decode("utf-8", "replace") or "the program did not start in its container")
-    tell(request, f"{walls.BORN}{pid}".encode())
+    tell(request, f"{walls.BORN}{pid}".encode(), last=False)
     for fd in fds:
         os.close(fd)
     inside.settimeout(None)
-    ended = inside.recv(64)
-    return int(ended) if ended.isdigit() else 137
+    status, _, kills = inside.recv(64).partition(b" ")
+    if kills not in (b"", b"0"):
+        tell(request, walls.OUT_OF_MEMORY)
+    return int(status) if status.isdigit() else 137
 
 
 def peer(connection: socket.socket) -> int:
@@ -180,10 +194,13 @@ def peer(connection: socket.socket) -> int:
     return pid
 
 
-def tell(request: dict[str, Any], text: bytes) -> None:
+def tell(request: dict[str, Any], text: bytes, *, last: bool = True) -> None:
     """To the keeper, which waits for a word about the birth; nobody does where there is no keeper."""
-    if request["born"] is not None:
+    if request["born"] is None:
+        return
+    with contextlib.suppress(OSError):
         os.write(request["born"], text)
+    if last:
         os.close(request["born"])
         request["born"] = None
 
@@ -274,8 +291,17 @@ def wait(link: socket.socket, child: int) -> int:
         pid, status = os.waitpid(-1, 0)
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
-            link.send(b"%d" % (code if code >= 0 else 128 - code))
+            link.send(b"%d %d" % (code if code >= 0 else 128 - code, oom_kills()))
             return 0
+
+
+def oom_kills() -> int:
+    """How often the kernel ended a process of this container for want of memory."""
+    for name in ("memory.events", "memory/memory.oom_control"):
+        kills = cgroup.field(cgroup.read(f"/sys/fs/cgroup/{name}"), "oom_kill")
+        if kills:
+            return kills
+    return 0
 
 
 def main(argv: list[str]) -> int:

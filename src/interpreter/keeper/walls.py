@@ -23,6 +23,8 @@ OPEN_HERE = "@open:"
 PROXY_HERE = "@proxy@"
 BORN = "\0born "
 """What the keeper is told when a program in a container has begun, with the number of its first process there."""
+OUT_OF_MEMORY = b"out of memory"
+"""What the keeper is told when such a program was ended for want of memory."""
 libc = ctypes.CDLL(None, use_errno=True)
 # The same on x86_64 and aarch64.
 NR_OPENAT2 = 437
@@ -57,15 +59,15 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
     """
     keep = set(keep_fds) | {0, 1, 2}
     backend = launch["backend"]
-    if backend not in ("bubblewrap", "container", "landlock", "host"):
+    if backend not in ("bubblewrap", "container", "landlock", "seatbelt", "host"):
         raise ValueError(f"unknown backend {backend!r}")
     if backend == "container":
         close_others(keep)
         become_stand_in(launch, keep)
         return
     if launch.get("proxy") is not None:
-        if backend == "host":
-            raise ValueError("the backend host has no way out to guard")
+        if backend in ("host", "seatbelt"):
+            raise ValueError(f"the backend {backend} has no way out to guard")
         port = wayout.open_way_out(launch["proxy"], own_namespace=backend == "bubblewrap")
         launch["env"] = {k: v.replace(PROXY_HERE, str(port)) for k, v in launch["env"].items()}
         if launch.get("landlock") is not None:

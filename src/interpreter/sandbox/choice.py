@@ -18,6 +18,7 @@ from .bubblewrap import Bubblewrap
 from .container import Container
 from .host import Host
 from .landlock import Landlock
+from .seatbelt import Seatbelt
 from .seen import recall, remember
 
 FORMAT = 1
@@ -27,9 +28,10 @@ BACKENDS: dict[str, Backend] = {
     "bubblewrap": Bubblewrap(),
     "container": Container(),
     "landlock": Landlock(),
+    "seatbelt": Seatbelt(),
     "host": Host(),
 }
-STRONGEST_FIRST = ("bubblewrap", "container", "landlock")
+STRONGEST_FIRST = ("seatbelt",) if sys.platform == "darwin" else ("bubblewrap", "container", "landlock")
 
 
 class Report(Value):

@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import SandboxUnavailable
 from ..text.i18n import _
 from ..types.walls import Launch, Profile
-from .backend import WALLS, proxy, refuse_host_network, rlimits
+from .backend import WALLS, cgroup, proxy, refuse_host_network, rlimits
 from .bubblewrap import Mount, plan
 from .seccomp import build
 from .system import system, within
@@ -74,6 +74,7 @@ class Container:
                 "engine": self._engine(),
                 "image": base64.b64encode(image).decode(),
                 "create": create,
+                "bounds": cgroup(profile),
             },
         )
 
@@ -129,7 +130,6 @@ def request(profile: Profile, image: str) -> dict[str, Any]:
         "CgroupnsMode": "private",
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
-        "AutoRemove": True,
         "LogConfig": {"Type": "none"},
         "ShmSize": min(TEMPORARY, limits.memory or TEMPORARY),
     }

@@ -19,7 +19,7 @@ from interpreter.text.i18n import set_language
 @pytest.mark.parametrize("name", [key.name for key in KEYS.values() if key.flags])
 def test_every_flag_in_both_spellings(name: str) -> None:
     key = KEYS[name]
-    given = "true" if key.kind == "bool" else ["x"] if key.kind == "paths" else "x"
+    given = "true" if key.kind == "bool" else ["x"] if key.kind in ("paths", "names") else "x"
     for flag in (*key.flags, key.flags[0].replace("_", "-")):
         words = [flag] if key.kind == "bool" else [flag, "x"]
         assert parse(words).flags == {name: given}

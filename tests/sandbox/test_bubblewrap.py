@@ -71,6 +71,7 @@ def test_plan_orders_by_depth_and_leaves_out_what_is_shown(tmp_path: Path) -> No
         readable=(str(tmp_path / "a"), str(tmp_path / "a" / "b"), str(tmp_path / "ws" / "env"), "/usr/lib"),
         hidden=(str(tmp_path / "a" / "b"), str(tmp_path / "home")),
         writable=(str(tmp_path / "home" / "s"),),
+        protected=(str(tmp_path / "ws" / ".git"),),
     )
     mounts = [(Path(m.path).relative_to(tmp_path).as_posix(), m.kind) for m in plan(profile) if m.path[:5] == "/tmp/"]
     found = [m for m in mounts if not m[0].startswith("..")]

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from .. import __version__
 from ..agent.approvals import Approvals
 from ..agent.gate import Gate
@@ -28,7 +26,7 @@ from ..kernels.install import Installed, install
 from ..kernels.kernels import Kernels
 from ..llm.client import ModelClient
 from ..llm.http import HttpModel
-from ..sandbox import Walls, safe_workspace, workspace_profile
+from ..sandbox import Walls, open_grants, resolve, safe_workspace, shape, workspace_profile
 from ..session.elsewhere import Elsewhere
 from ..session.hub import Hub
 from ..session.resume import read_past, take_up
@@ -112,6 +110,7 @@ class Composer:
         self.home = store.home
         self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
         self.scratch = log.folder / "scratch"
+        self.opened = open_grants(settings.walls.grants, os.environ)
         self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl")
         self.workspace = Path(self.walls.profile.workspace)
         self.client = client or HttpModel(settings.llm)
@@ -128,14 +127,21 @@ class Composer:
             workspace,
             self.scratch,
             home=self.home,
-            readable=walls.readable,
             env=self.environment.env,
             network=network,
             limits=self.settings.limits,
             backend=walls.backend,
+            final=False,
         )
-        return msgspec.structs.replace(
-            profile, writable=(*profile.writable, *walls.writable), hidden=(*profile.hidden, *walls.hidden)
+        return shape(
+            profile,
+            resolve(walls.profile, walls.profiles),
+            self.opened,
+            environ=os.environ,
+            readable=walls.readable,
+            writable=walls.writable,
+            hidden=walls.hidden,
+            read_only=walls.read_only,
         )
 
     @property

@@ -58,7 +58,7 @@ def _add(group: Any, key: Key) -> None:
         group.add_argument(*key.flags, dest=key.name, action="store_const", const="true")
         group.add_argument("--no_" + key.flags[0][2:], dest=key.name, action="store_const", const="false")
         return
-    group.add_argument(*key.flags, dest=key.name, action="append" if key.kind == "paths" else "store")
+    group.add_argument(*key.flags, dest=key.name, action="append" if key.kind in ("paths", "names") else "store")
 
 
 def make_parser() -> Parser:

@@ -40,6 +40,8 @@ METAVARS = {
     "llm.api_base": "URL",
     "llm.api_key": "KEY",
     "python": "PATH",
+    "profile": "NAME",
+    "grants": "NAME",
     "readable": "PATH",
     "writable": "PATH",
     "hidden": "PATH",

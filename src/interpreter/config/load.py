@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from ..errors import ConfigError
+from ..sandbox.profiles import BUILT_IN, resolve
 from ..text.i18n import _
 from .entries import Entry
 from .keys import KEYS, SPELLINGS, Key
 from .paths import project_file, user_file
-from .settings import Settings, value_of, with_values
+from .settings import Settings, value_of, with_read_only, with_values
 from .values import expected, from_file, from_text
 
 Read = Callable[[Path], list[Entry]]
@@ -94,6 +95,11 @@ class _Layers:
                 problem = _("`{name}` stands here a second time.", name=entry.name)
                 raise ConfigError(_place(path, entry.line, problem))
             lines[key.name] = entry.line
+            if guarded and key.name == "profile" and value == "read-only":
+                # Over the person's own profile, which stays in force with all that it hides.
+                self.settings = with_read_only(self.settings)
+                self.origins[key.name] = place
+                continue
             if guarded and self.loosens(key, value):
                 self.notes.append(
                     _(
@@ -139,6 +145,8 @@ class _Layers:
         old = value_of(self.settings, key)
         if key.kind == "bool":
             return bool(value) and not old
+        if key.name == "profile":
+            return value != old and not (old == "host" and value == "workspace")
         if key.kind == "choice":
             return _rank(key, value) < _rank(key, old)
         bound = key.implied if old is None else old
@@ -147,7 +155,7 @@ class _Layers:
     def set(self, key: Key, value: Any, origin: str, base: Path, kept: tuple[str, ...] = ()) -> None:
         if key.kind == "paths" and value is not None:
             value = kept + tuple(str((base / Path(item).expanduser()).resolve()) for item in value)
-        elif key.name == "sandbox" and value == "off":
+        elif (key.name == "sandbox" and value == "off") or (key.name == "profile" and value == "off"):
             value = "host"
         elif key.name == "python" and value:
             # Not resolved: a virtual environment is known by the link, not by what it points to.
@@ -161,6 +169,9 @@ class _Layers:
             settings = with_values(settings, {"auto_run": False})
             self.origins["auto_run"] = self.origins.get("safe_mode", "")
             self.notes.append(_("safe_mode is on: every piece of code is asked for, also with -y."))
+        settings = self.walled(settings)
+        if settings.walls.profiles or settings.walls.profile not in BUILT_IN:
+            resolve(settings.walls.profile, settings.walls.profiles)
         if settings.walls.backend == "host" and settings.agent.auto_run and not self.chosen_now("sandbox"):
             settings = with_values(settings, {"auto_run": False})
             self.origins["auto_run"] = self.origins["sandbox"]
@@ -168,6 +179,22 @@ class _Layers:
                 _("Without a sandbox -y counts only beside --sandbox host: every piece of code is asked for.")
             )
         return msgspec.structs.replace(settings, origins=self.origins, notes=tuple(self.notes))
+
+    def walled(self, settings: Settings) -> Settings:
+        """Settle what `profile` and `sandbox` say about walls: where they disagree, there are walls, unless the last
+        layer says `host`."""
+        walls = settings.walls
+        if walls.profile == "host" and walls.backend != "host":
+            if "sandbox" not in self.origins or (self.chosen_now("profile") and not self.chosen_now("sandbox")):
+                self.origins["sandbox"] = self.origins.get("profile", "")
+                return with_values(settings, {"sandbox": "host"})
+            self.notes.append(_("The profile host was ignored, because a sandbox is named beside it."))
+            return with_values(settings, {"profile": "workspace"})
+        newer = self.chosen_now("profile") and not self.chosen_now("sandbox")
+        if walls.backend == "host" and walls.profile != "host" and newer:
+            self.origins["sandbox"] = self.origins["profile"]
+            return with_values(settings, {"sandbox": "auto"})
+        return settings
 
     def chosen_now(self, name: str) -> bool:
         """Whether the last layer (the command line, or the program) says it, and not a file or a variable."""

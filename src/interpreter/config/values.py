@@ -26,6 +26,7 @@ def expected(key: Key) -> str:
         "text": _("text"),
         "bool": _("true or false"),
         "paths": _("a list of paths"),
+        "names": _("a list of names"),
         "map": _("names, each with a text"),
         "prices": _("input, cached and output, each with a number"),
         "table": _("names, each with a value"),
@@ -63,7 +64,7 @@ def from_file(key: Key, raw: object) -> Any:
         return _bounded(key, raw)
     if key.kind == "size":
         return _size(key, raw)
-    if key.kind == "paths":
+    if key.kind in ("paths", "names"):
         items = cast("list[object] | tuple[object, ...]", raw) if isinstance(raw, (list, tuple)) else [raw]
         return tuple(item if isinstance(item, str) and item else _refuse() for item in items)
     return _table(key, raw)
@@ -78,8 +79,8 @@ def from_text(key: Key, text: str) -> Any:
         return _bounded(key, int(text.strip().replace("_", "")))
     if key.kind == "float":
         return _bounded(key, float(text))
-    if key.kind == "paths":
-        return tuple(part for part in text.split(":") if part)
+    if key.kind in ("paths", "names"):
+        return tuple(part for part in re.split("[:,]" if key.kind == "names" else ":", text) if part)
     if key.kind in ("map", "prices", "table"):
         pairs = [part.partition("=") for part in text.split(",") if part.strip()]
         return _table(key, {name.strip(): value.strip() for name, _equals, value in pairs})

@@ -2,7 +2,23 @@
 
 from .backend import WALLS, Backend
 from .choice import Report, choose, report, run
+from .grants import open_grants
 from .profile import safe_workspace, workspace_profile
+from .profiles import resolve
+from .shape import shape
 from .walls import Walls
 
-__all__ = ["WALLS", "Backend", "Report", "Walls", "choose", "report", "run", "safe_workspace", "workspace_profile"]
+__all__ = [
+    "WALLS",
+    "Backend",
+    "Report",
+    "Walls",
+    "choose",
+    "open_grants",
+    "report",
+    "resolve",
+    "run",
+    "safe_workspace",
+    "shape",
+    "workspace_profile",
+]

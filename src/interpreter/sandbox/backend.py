@@ -59,9 +59,6 @@ def rlimits(profile: Profile) -> dict[str, tuple[int, int]]:
     for name, value in (("DATA", limits.memory), ("FSIZE", limits.file_size), ("NOFILE", limits.open_files)):
         if value is not None:
             values[name] = (value, value)
-    if limits.cpu is not None:
-        seconds = max(1, round(limits.cpu))
-        values["CPU"] = (seconds, seconds + 2)
     return values
 
 
@@ -80,12 +77,17 @@ def proxy(profile: Profile) -> dict[str, Any] | None:
     return {"allow_private": False, "upstream": upstream if usable else "", "no_proxy": no_proxy}
 
 
+def written(profile: Profile) -> tuple[str, ...]:
+    """The folders that programs may write, as they are named."""
+    return profile.writable if profile.access == "read" else (profile.workspace, *profile.writable)
+
+
 def outside(profile: Profile) -> list[str]:
     """The readable paths that no writable one holds already.
 
     Those inside are passed over without a look: a program in the sandbox may have made them links to anywhere.
     """
-    writable = (profile.workspace, *profile.writable)
+    writable = written(profile)
     return [path for path in profile.readable if not within(os.path.abspath(path), writable)]
 
 

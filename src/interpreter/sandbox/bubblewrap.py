@@ -12,8 +12,7 @@ from typing import Literal, NamedTuple
 from ..errors import SandboxUnavailable
 from ..text.i18n import _
 from ..types.walls import Launch, Profile
-from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits
-from .profile import PROTECTED
+from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits, written
 from .seccomp import build
 from .seen import recall, remember
 from .system import system, within
@@ -66,6 +65,7 @@ class Bubblewrap:
         command += ["--hostname", "sandbox", *system_arguments()]
         env = dict(profile.environment)
         command += temporary(env, profile, mounts)
+        command += [word for path in profile.devices for word in ("--dev-bind", path, path)]
         command += mount_arguments(mounts, by_descriptor="--ro-bind-fd" in features)
         command += ["--remount-ro", "/proc", "--remount-ro", "/"]
         command += ["--chdir", profile.workspace, "--seccomp", SECCOMP_HERE, "--", *bounded(profile), *argv]
@@ -120,14 +120,16 @@ def plan(profile: Profile) -> list[Mount]:
         for path in paths:
             wanted[path] = Mount(path, kind)
 
-    want((p for name in outside(profile) for p in spellings(name)), "read")
+    want((p for name in (*outside(profile), *profile.sockets) for p in spellings(name)), "read")
     want((p for name in profile.hidden for p in spellings(name)), "hide")
-    want((p for name in (*profile.writable, profile.workspace) for p in spellings(name)), "write")
+    if profile.access == "read":
+        want(spellings(profile.workspace), "read")
+    want((p for name in written(profile) for p in spellings(name)), "write")
     want(system().hidden, "hide")
-    for name in PROTECTED:
-        path = os.path.join(os.path.realpath(profile.workspace), name)
-        if os.path.lexists(path) and not os.path.islink(path):
-            want((path,), "protect")
+    pins = {path for path in pinned(profile) if path not in wanted}
+    want(pins, "write")
+    # What is not there cannot be protected: bubblewrap would leave an empty file. It is looked for after each step.
+    want((path for path in standing(profile) if os.path.realpath(path) == path), "protect")
     mounts: list[Mount] = [Mount(folder, "read") for folder in system().folders]
     for mount in sorted(wanted.values(), key=lambda m: (m.path.count("/"), m.path)):
         above = next((m for m in reversed(mounts) if within(mount.path, (m.path,))), None)
@@ -137,10 +139,27 @@ def plan(profile: Profile) -> list[Mount]:
         elif mount.kind == "read":
             needed = shown in ("hide",) and os.path.exists(mount.path)
         else:
-            needed = mount.kind == "protect" or shown != "write"
+            needed = (shown == "write") == (mount.kind == "protect") or mount.path in pins
         if needed:
             mounts.append(mount)
     return mounts[len(system().folders) :]
+
+
+def standing(profile: Profile) -> Iterable[str]:
+    """What exists of the paths that stay read-only."""
+    return [path for path in profile.protected if os.path.lexists(path)]
+
+
+def pinned(profile: Profile) -> Iterable[str]:
+    """Folders above what is hidden in a writable one: as mounts, they cannot be moved away with what lies in them."""
+    tops = [os.path.realpath(path) for path in written(profile)]
+    for path in profile.hidden:
+        for top in tops:
+            above = os.path.dirname(path)
+            while above != top and within(above, (top,)):
+                if os.path.isdir(above) and not within(above, profile.hidden):
+                    yield above
+                above = os.path.dirname(above)
 
 
 def spellings(path: str) -> Iterable[str]:

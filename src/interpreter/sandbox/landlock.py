@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..errors import SandboxUnavailable
 from ..text.i18n import _
 from ..types.walls import Launch, Profile
-from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits
+from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits, written
 from .seccomp import build
 from .system import DEVICES, system, within, without
 
@@ -30,16 +30,22 @@ class Landlock:
         needed = WITH_PORTS if profile.network == "proxy" else OLDEST
         if (found := abi()) < needed:
             raise SandboxUnavailable(*too_old(found, needed))
-        writable = [os.path.realpath(path) for path in (profile.workspace, *profile.writable)]
+        if profile.sockets:
+            raise SandboxUnavailable(
+                _("Landlock cannot open one socket alone ({path}).", path=profile.sockets[0]),
+                _("Nothing was run. Leave the grant out, or install bubblewrap."),
+            )
+        writable = [os.path.realpath(path) for path in written(profile)]
         hidden = [os.path.realpath(path) for path in profile.hidden if os.path.lexists(path)]
         for path in hidden:
             if within(path, writable):
                 raise SandboxUnavailable(
                     _("Landlock cannot hide {path}, because it lies in a folder that programs may write.", path=path),
-                    _("Nothing was run. Work in another folder, or install bubblewrap."),
+                    _("Nothing was run. Work in another folder, or name it with --readable, or install bubblewrap."),
                 )
         secret = [*hidden, *system().hidden]
-        readable = [*system().folders, *(os.path.realpath(path) for path in outside(profile)), *READABLE_TOO]
+        opened = [*outside(profile), profile.workspace] if profile.access == "read" else outside(profile)
+        readable = [*system().folders, *(os.path.realpath(path) for path in opened), *READABLE_TOO]
         limits = rlimits(profile)
         if profile.limits.processes is not None and os.geteuid() != 0:
             limits["NPROC"] = (profile.limits.processes, profile.limits.processes)
@@ -52,7 +58,7 @@ class Landlock:
             landlock={
                 "read": [path for folder in readable for path in without(folder, secret)],
                 "write": list(dict.fromkeys(writable)),
-                "devices": list(DEVICES),
+                "devices": [*DEVICES, *profile.devices],
                 "connect": None,
             },
             seccomp=build("tcp" if profile.network == "proxy" else "none"),

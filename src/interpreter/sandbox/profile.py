@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from ..errors import UsageError
 from ..text.i18n import _
 from ..types.walls import BackendName, Limits, Profile
+from .closed import always_hidden, protected
 from .system import FOLDERS, within
 
 PASSED = (
@@ -34,8 +37,6 @@ PASSED = (
 )
 """Variables that a program inside gets from the person's environment; and every LC_*."""
 NEVER = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH")
-PROTECTED = (".git", ".interpreter")
-"""Names in the working folder that programs of the host read as orders: read-only inside, where they exist."""
 NOT_A_WORKSPACE = (*FOLDERS, "/boot", "/dev", "/proc", "/run", "/sys", "/lost+found")
 SHARED = ("/tmp", "/var/tmp", "/var", "/home", "/mnt", "/media", "/srv")
 PROXY_HERE = "@proxy@"
@@ -53,6 +54,7 @@ def workspace_profile(
     network: Literal["closed", "proxy", "host"] = "closed",
     limits: Limits | None = None,
     backend: BackendName = "auto",
+    final: bool = True,
 ) -> Profile:
     """The profile of a kernel.
 
@@ -62,6 +64,7 @@ def workspace_profile(
         home: the tool's own folder, never visible inside but for the scratch.
         env: further variables, such as those of the language's environment; they are not filtered.
         environ: the person's environment, of which only an allow-list passes; None: that of this process.
+        final: False where `shape` follows, which finds out what is closed.
 
     Raises:
         UsageError: the working folder is not there, or is none that could be opened to a program.
@@ -81,7 +84,7 @@ def workspace_profile(
         values["TAR_OPTIONS"] = "--no-same-owner"
     if network == "proxy":
         values |= proxy_variables()
-    return Profile(
+    profile = Profile(
         backend=backend,
         workspace=folder,
         writable=(scratch, temporary),
@@ -91,6 +94,10 @@ def workspace_profile(
         environment=values | dict(env or {}),
         limits=limits or Limits(),
     )
+    if not final:
+        return profile
+    profile = msgspec.structs.replace(profile, hidden=(*profile.hidden, *always_hidden(profile)))
+    return msgspec.structs.replace(profile, protected=tuple(protected(profile)))
 
 
 def checked_workspace(workspace: Path | str, home: Path | str) -> str:

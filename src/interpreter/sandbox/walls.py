@@ -14,7 +14,7 @@ import msgspec
 from ..errors import SandboxUnavailable, UsageError
 from ..text.i18n import _
 from ..types.walls import Launch, Profile
-from .backend import Backend
+from .backend import Backend, written
 from .choice import choose
 from .system import system, within
 
@@ -76,7 +76,7 @@ class Walls:
             environment=profile.environment | dict(env or {}),
         )
         launch = self.backend.launch(profile, argv)
-        launch = msgspec.structs.replace(launch, writable=written(profile))
+        launch = msgspec.structs.replace(launch, writable=filled(profile))
         return launch if launch.proxy is None else msgspec.structs.replace(launch, proxy=launch.proxy | self._proxy)
 
     def grant(self, path: str, access: Literal["read", "write"] = "read") -> str:
@@ -108,10 +108,9 @@ class Walls:
         return named if self.backend.living_grants else ""
 
 
-def written(profile: Profile) -> tuple[str, ...]:
+def filled(profile: Profile) -> tuple[str, ...]:
     """The folders in which a program can use up disk space."""
-    folders = profile.writable if profile.access == "read" else (profile.workspace, *profile.writable)
-    return tuple(dict.fromkeys(os.path.realpath(path) for path in folders))
+    return tuple(dict.fromkeys(os.path.realpath(path) for path in written(profile)))
 
 
 def link_below(top: str, name: str, target: str) -> None:

@@ -54,6 +54,8 @@ class Profile(Value):
     """Absolute paths inside writable folders that stay read-only, whether they exist yet or not."""
     devices: tuple[str, ...] = ()
     """Devices of the host that appear inside, e.g. `/dev/dri`."""
+    sockets: tuple[str, ...] = ()
+    """Unix sockets of the host that programs may connect to: those of granted tools."""
     rules: NetworkRules = NetworkRules()
     """Which hosts the broker lets through; for network `proxy`."""
     network: Literal["closed", "proxy", "host"] = "closed"
@@ -75,6 +77,9 @@ class Launch(Value):
     """Name without the prefix (`NOFILE`) to (soft, hard)."""
     landlock: dict[str, Any] | None = None
     """For backend landlock: what `keeper/walls.py` applies in the child before exec."""
+    identity: int | None = None
+    """Started by root: the number that the program's files and it itself go by, so that nothing of root's is open to
+    it. Words of `argv` such as `@mapped:PATH@` then stand for a mount of PATH that gives root's files this number."""
     container: dict[str, Any] | None = None
     """For backend container: the engine's socket and what it is asked for; `keeper/contained.py` asks."""
     seccomp: bytes = b""

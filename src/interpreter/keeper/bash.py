@@ -240,6 +240,8 @@ class Bash:
         self._tries = 0
         if self.kernel.state == "starting":
             self.kernel.ready(version)
+        else:
+            self.kernel.ready_again()
 
     def _checked(self) -> None:
         found = OPEN_HEREDOC.search(os.pread(self._dump, 65536, 0))

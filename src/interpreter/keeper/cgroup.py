@@ -56,13 +56,24 @@ class Group:
         memory, pids = self.folders.get("memory", ""), self.folders.get("pids", "")
         if self.version == 2:
             names = ("memory.current", "memory.peak")
-            ooms = field(read(f"{memory}/memory.events"), "oom_kill")
         else:
             names = ("memory.usage_in_bytes", "memory.max_usage_in_bytes")
-            ooms = field(read(f"{memory}/memory.oom_control"), "oom_kill")
-        refused = field(read(f"{pids}/pids.events"), "max")
         now, peak = (number(read(f"{memory}/{name}")) for name in names)
-        return Stats(now, peak, number(read(f"{pids}/pids.current")), ooms, refused)
+        return Stats(now, peak, number(read(f"{pids}/pids.current")), self.oom_kills(), self.pids_refused())
+
+    def oom_kills(self) -> int:
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        return field(read(f"{self.folders.get('memory', '')}/{name}"), "oom_kill")
+
+    def pids_refused(self) -> int:
+        return field(read(f"{self.folders.get('pids', '')}/pids.events"), "max")
+
+    def cpu(self) -> float | None:
+        """Seconds of CPU of all that ever ran inside; None where the kernel does not say."""
+        if self.version != 2:
+            return None
+        used = read(f"{next(iter(self.folders.values()))}/cpu.stat")
+        return field(used, "usage_usec") / 1e6 if used else None
 
     def kill(self) -> None:
         """SIGKILL to everything inside, also to what is being started at this moment."""

@@ -11,8 +11,6 @@ from . import tree
 from .loop import Loop, Timer
 from .output import Live, Output, create
 
-SAMPLE = 0.25
-"""Seconds between looks at the process tree."""
 MAX_DISPLAYS = 100
 MAX_DISPLAY_BYTES = 256 << 20
 MAX_RESULT = 64 << 10
@@ -63,32 +61,31 @@ class Execution:
         self.killed = False
         self.began = time.monotonic()
         self.timers: list[Timer] = []
-        self._members: list[int] = []
+        self.members: list[int] = []
+        """The tree at the last look."""
         self._cpu_before = 0.0
         self._cpu = 0.0
         self._peak = 0
 
-    def begin(self, members: list[int]) -> None:
-        """The code is on its way to the guest."""
+    def begin(self, members: list[int], cpu: float) -> None:
+        """The code is on its way to the guest; the tree has used `cpu` seconds so far."""
         self.began = time.monotonic()
-        self._members = members
+        self.members = members
         for pid in members:
             tree.reset_peak(pid)
-        self._cpu_before = cpu_of(members)
+        self._cpu_before = cpu
 
-    def sample(self, members: list[int]) -> tuple[float, int]:
-        """Look at the tree: seconds of CPU since the beginning, resident bytes now."""
-        self._members = members
-        facts = [known for known in map(tree.stat, members) if known]
-        self._cpu = max(self._cpu, sum(known.cpu for known in facts) - self._cpu_before)
-        memory = sum(known.memory for known in facts)
+    def sample(self, members: list[int], usage: tuple[float, int]) -> tuple[float, int]:
+        """What the tree has used: seconds of CPU since the beginning, resident bytes now."""
+        self.members = members
+        cpu, memory = usage
+        self._cpu = max(self._cpu, cpu - self._cpu_before)
         self._peak = max(self._peak, memory)
         return self._cpu, memory
 
-    def measure(self) -> dict[str, Any]:
-        """What it used, after a last look."""
-        self.sample(self._members)
-        self._peak = max([self._peak, *(tree.peak(pid) for pid in self._members)])
+    def resources(self) -> dict[str, Any]:
+        """What it used."""
+        self._peak = max([self._peak, *(tree.peak(pid) for pid in self.members)])
         return {"cpu": round(max(self._cpu, 0.0), 3), "memory": self._peak}
 
     def show(self, bundle: dict[str, Any]) -> dict[str, Any] | None:
@@ -128,16 +125,12 @@ class Execution:
             "error": _error(report.get("error")),
             "result": _text(report.get("result"), MAX_RESULT),
             "displays": self.displays,
-            "resources": self.measure(),
+            "resources": self.resources(),
             "output": self.output.close(),
             "limit": self.limit,
             "restarted": self.killed,
             "context": context,
         }
-
-
-def cpu_of(members: list[int]) -> float:
-    return sum(known.cpu for known in map(tree.stat, members) if known)
 
 
 def _decode(mime: str, value: Any) -> bytes | None:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from . import tree
-from .execution import SAMPLE, STATUSES, Execution
+from . import hits
+from .disk import amount
+from .execution import STATUSES, Execution
 from .loop import Loop, Timer
 from .process import Process, Reaper
+from .watch import LONGEST_SETTLE, SETTLE, Watch
 
 GRACE = 3.0
 """Seconds that an execution has to stop when it is asked to, where the request names none."""
@@ -33,6 +35,7 @@ class Services(Protocol):
     def completed(self, completion: dict[str, Any]) -> None: ...
     def stray(self, kernel: str, stream: int, data: memoryview) -> None: ...
     def log(self, text: str) -> None: ...
+    def broker_settings(self, kernel: str) -> dict[str, str]: ...
 
 
 class Dialect(Protocol):
@@ -70,7 +73,11 @@ class Kernel:
         self.current: Execution | None = None
         self.on_born: Callable[[str], None] = lambda error: None
         self._startup = bytearray()
-        self._ooms = 0
+        self._watch = Watch(self)
+        self._note = ""
+        """What happened to programs in the background since the last completion."""
+        self._settling: Timer | None = None
+        self._held: tuple[str, int | None, dict[str, Any]] | None = None
         self._why = ""
         self._patience: Timer | None = self.loop.later(START, lambda: self.kill(f"not ready within {START:.0f} s"))
         self.dialect = dialect(self)
@@ -87,10 +94,13 @@ class Kernel:
     def spawn(self, extra: dict[int, int], launch: dict[str, Any] | None = None) -> Process:
         """Begin the process of `launch` (the kernel's own by default), with `extra` descriptors inside: number there
         to number here. The caller closes its own copies."""
+        born = dict(launch or self.launch)
+        if born.get("proxy") is not None:
+            born["proxy"] = {**born["proxy"], "link": self.services.broker_settings(self.id)}
         self.process = Process(
             self.loop,
             self.services.reaper,
-            dict(launch or self.launch),
+            born,
             extra,
             output=self._output,
             started=self._born,
@@ -118,7 +128,7 @@ class Kernel:
             if execution.output.failure:
                 self.stop("limit", GRACE, f"the disk took no more output: {execution.output.failure}")
             elif execution.output.full:
-                self.stop("limit", GRACE, f"output: {execution.limits.get('output')} bytes")
+                self.stop("limit", GRACE, f"output: {amount(execution.limits.get('output') or 0)} allowed")
 
     # --- towards the host
 
@@ -133,13 +143,11 @@ class Kernel:
         self.state = "running"
         if self.process:
             self.process.busy = time.monotonic()
-        execution.begin(self.process.members() if self.process else [])
-        self._ooms = self._oom_kills()
+        self._watch.begin(execution)
         timeout = execution.limits.get("timeout")
         if timeout is not None:
             stop = f"timeout: {timeout:g} s"
             execution.timers.append(self.loop.later(timeout, lambda: self._stop_if(execution, "timeout", stop)))
-        execution.timers.append(self.loop.later(SAMPLE, lambda: self._watch(execution)))
         self.dialect.execute(execution)
 
     def _live(self, stream: int, data: bytes, skipped: int) -> bool:
@@ -150,22 +158,15 @@ class Kernel:
 
     def _stop_if(self, execution: Execution, reason: str, text: str) -> None:
         if self.current is execution:
-            self.stop(reason, float(execution.request.get("grace") or GRACE), text)
+            self.stop(reason, _grace(execution), text)
 
-    def _watch(self, execution: Execution) -> None:
-        """Limits of the whole process tree, a few times a second."""
-        if self.current is not execution or not self.process:
-            return
-        execution.timers[1:] = [self.loop.later(SAMPLE, lambda: self._watch(execution))]
-        members = self.process.members()
-        cpu, memory = execution.sample(members)
-        bounds = execution.limits
-        if (most := bounds.get("memory")) and memory > most and tree.proportional(members) > most:
-            self.stop("limit", 0.0, f"memory: {most} bytes")
-        elif (most := bounds.get("cpu")) and cpu > most:
-            self.stop("limit", GRACE, f"cpu: {most:g} s")
-        elif (most := bounds.get("processes")) and len(members) > most:
-            self.stop("limit", 0.0, f"processes: {most}")
+    def over(self, text: str, grace: float | None) -> None:
+        """A limit was reached. Of what only ran in the background, the next completion tells."""
+        if self.current:
+            usual = _grace(self.current)
+            self.stop("limit", usual if grace is None else min(grace, usual), text)
+        else:
+            self._note = self._note or f"programs left in the background were ended; {text}"
 
     def stop(self, reason: str, grace: float, limit: str = "") -> None:
         """Make it not busy: ask, and after `grace` seconds end the kernel. The first reason counts."""
@@ -176,10 +177,15 @@ class Kernel:
             execution.reason, execution.limit = reason, limit if reason != "interrupt" else ""
         elif reason != "interrupt":
             return
+        if self._settling:
+            self._end_settling()
+            return
         if self.state != "running" or grace <= 0:
             self.kill(reason)
             return
         execution.acknowledged = False
+        if reason == "limit":
+            execution.timers.append(self.loop.later(grace / 2, lambda: self._spare(execution)))
         execution.timers.append(self.loop.later(grace, lambda: self._out_of_patience(execution)))
         self._ask_again(execution)
 
@@ -187,6 +193,10 @@ class Kernel:
         if self.current is execution and not execution.acknowledged:
             self.dialect.interrupt()
             execution.timers.append(self.loop.later(AGAIN, lambda: self._ask_again(execution)))
+
+    def _spare(self, execution: Execution) -> None:
+        if self.current is execution:
+            self._watch.spare()
 
     def _out_of_patience(self, execution: Execution) -> None:
         if self.current is execution:
@@ -209,11 +219,16 @@ class Kernel:
             self.violation("a second ready")
             return
         self.state = "idle"
+        self._watch.born()
         self.version = version[:200]
         self._not_waiting()
         self.services.emit({"event": "ready", "kernel": self.id, "version": self.version})
         if self.current:
             self._begin(self.current)
+
+    def ready_again(self) -> None:
+        """The kernel has replaced a part of itself and kept its state."""
+        self._watch.born()
 
     def _not_waiting(self) -> None:
         if self._patience:
@@ -252,26 +267,57 @@ class Kernel:
     def done(self, status: str, exit_status: int | None, report: dict[str, Any], *, drain: bool = True) -> None:
         """The execution has ended; `report` may hold error, result and context, all of them claims."""
         execution = self.current
-        if execution is None or status not in STATUSES | {"died"}:
+        if execution is None or status not in STATUSES | {"died"} or (self._settling and status != "died"):
             self.violation("a done that nobody asked for")
             return
         if self.process:
             self.process.busy = time.monotonic()
             if drain:
                 self.process.drain()
-        if status in ("error", "died") and not execution.reason and self._oom_kills() > self._ooms:
+        if status != "died" and not execution.reason and self._watch.unsettled():
+            self._held = (status, exit_status, report)
+            self._settle(execution, time.monotonic() + LONGEST_SETTLE)
+        else:
+            self._finish(execution, status, exit_status, report)
+
+    def _settle(self, execution: Execution, ends: float) -> None:
+        """Not quite the end: something multiplies in the background. Look again, for a moment."""
+
+        def again() -> None:
+            if self.current is execution and self._settling is timer:
+                if execution.reason or time.monotonic() >= ends or not self._watch.unsettled():
+                    self._end_settling()
+                else:
+                    self._settle(execution, ends)
+
+        self._settling = timer = self.loop.later(SETTLE, again)
+
+    def _end_settling(self) -> None:
+        held, self._held = self._held, None
+        if self._settling:
+            self._settling.cancel()
+            self._settling = None
+        if held and self.current:
+            if self.process:
+                self.process.drain()
+            self._finish(self.current, *held)
+
+    def _finish(self, execution: Execution, status: str, exit_status: int | None, report: dict[str, Any]) -> None:
+        self._watch.measure()
+        counts = self._watch.counts()
+        found = hits.counted(execution.limits, counts)
+        if found and status in ("error", "died") and not execution.reason:
             execution.reason = "limit"
-            bounds: dict[str, Any] = self.launch["cgroup"]
-            execution.limit = f"memory: {bounds.get('memory')} bytes"
+        elif not found and status == "error":
+            found = hits.claimed(execution.limits, counts, exit_status, report.get("error"))
+        notes = (execution.limit or found, self._note if not execution.limit else "")
+        execution.limit = "; ".join(filter(None, notes))
+        self._note = ""
         completion = execution.completion(status, exit_status, report)
         self.current = None
         if self.state == "running":
             self.state = "idle"
         self.services.completed(completion)
-
-    def _oom_kills(self) -> int:
-        group = self.process.group if self.process else None
-        return group.stats().oom_kills if group else 0
 
     def violation(self, what: str) -> None:
         """The guest broke the protocol: whatever it is now, it is not ours any more."""
@@ -286,10 +332,17 @@ class Kernel:
         starting = self.state == "starting"
         self.state = "dead"
         self._not_waiting()
+        if self._settling:
+            self._end_settling()
         said = self._startup.decode(errors="replace").strip() if starting else ""
         reason = "; ".join(part for part in (self._why, said) if part) or f"ended with status {status}"
         if self.current:
             self.current.killed = True
             error = {"name": "KernelDied", "message": reason}
             self.done("died", status, {"error": error}, drain=False)
+        self._watch.end()
         self.services.emit({"event": "died", "kernel": self.id, "reason": reason, "at": time.time()})
+
+
+def _grace(execution: Execution) -> float:
+    return float(execution.request.get("grace") or GRACE)

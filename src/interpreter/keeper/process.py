@@ -41,7 +41,7 @@ class Reaper:
         os.read(self._read, 4096)
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -51,7 +51,10 @@ class Reaper:
             if ended:
                 ended(code if code >= 0 else 128 - code)
             else:
-                self._adopted.pop(pid, None)
+                _, owner = self._adopted.pop(pid, (0, None))
+                owner = owner or max(self.processes, key=lambda p: p.busy, default=None)
+                if owner:
+                    owner.reaped += used.ru_utime + used.ru_stime
 
     def orphans(self, of: "Process") -> list[int]:
         """Orphans of one process. One whose descent nobody has seen is given to the process that was busy last."""
@@ -103,9 +106,14 @@ class Process:
         """When it last ran something."""
         self.guest = 0
         """Process number of what runs inside the walls, once it is known; ours to signal."""
+        self.reaped = 0.0
+        """Seconds of CPU of orphans that have ended."""
         self.alive = True
         self._contained = 0
         """The first process of its container, where it is in one: the engine's child, so not below ours."""
+        self._news = -1
+        """From the stand-in of a container: what it has to tell at the end."""
+        self._oom_kills = 0
         self._pipes: dict[int, int] = {}
         inner: dict[int, int] = dict(extra)
         for stream in (1, 2):
@@ -132,12 +140,23 @@ class Process:
 
     def _birth(self, errors: int) -> None:
         text = os.read(errors, 4096).decode(errors="replace")
-        self._loop.unwatch(errors)
-        os.close(errors)
         if text.startswith(walls.BORN):
             self._contained = int(text.removeprefix(walls.BORN))
+            self._news = errors
+            self._loop.unwatch(errors)
             text = ""
+        else:
+            self._loop.unwatch(errors)
+            os.close(errors)
         self._started(text)
+
+    def oom_kills(self) -> int:
+        """How often the kernel has ended a process of ours for want of memory, as far as that is known."""
+        return self.group.oom_kills() if self.group else self._oom_kills
+
+    def refused(self) -> int:
+        """How many new processes the kernel has refused us, as far as that is known."""
+        return self.group.pids_refused() if self.group else 0
 
     def _turn(self, fd: int) -> None:
         self._read(fd)
@@ -179,6 +198,12 @@ class Process:
                 found.append(pid)
         return found
 
+    def usage(self, members: list[int]) -> tuple[float, int]:
+        """Seconds of CPU of the tree since its beginning, and resident bytes of `members`."""
+        cpu, memory = tree.usage(members)
+        known = self.group.cpu() if self.group else None
+        return (cpu + self.reaped if known is None else known), memory
+
     def holds(self, pid: int) -> bool:
         """Whether a process is one of ours."""
         return any(tree.is_below(pid, root) for root in self._roots())
@@ -192,7 +217,7 @@ class Process:
         """A process behind the walls; 0 when there is none."""
         if self.guest:
             return self.guest
-        below = [pid for pid in tree.descendants(self._roots()) if not _is_wall(pid)]
+        below = [pid for pid in tree.descendants(self._roots()) if not is_wall(pid)]
         return below[0] if below else 0
 
     def signal(self, number: int) -> None:
@@ -207,7 +232,32 @@ class Process:
                 pass
             tree.kill([self.guest], number)
         else:
-            tree.kill([pid for pid in self.members() if not _is_wall(pid)], number)
+            tree.kill([pid for pid in self.members() if not is_wall(pid)], number)
+
+    def freeze(self, core: dict[int, int]) -> list[int]:
+        """Stop the tree, but for the walls of `core`; what `tree.thaw` takes."""
+        stopped: set[int] = set()
+        for _ in range(SWEEPS):
+            found = {pid for pid in self.members() if not (pid in core and is_wall(pid))} - stopped
+            if not found:
+                break
+            tree.kill(list(found), signal.SIGSTOP)
+            stopped |= found
+        return list(stopped)
+
+    def thin(self, core: dict[int, int]) -> int:
+        """End everything but `core` (number to time of start); how many there were."""
+        ended: set[int] = set()
+        for _ in range(SWEEPS):
+            facts = {pid: tree.stat(pid) for pid in self.members()}
+            living = [p for p, known in facts.items() if known and known.state != "Z" and core.get(p) != known.started]
+            if not living:
+                break
+            # Stopped first, so that a tree which forks faster than we kill cannot stay ahead.
+            tree.kill(living, signal.SIGSTOP)
+            tree.kill(living, signal.SIGKILL)
+            ended.update(living)
+        return len(ended)
 
     def kill(self) -> None:
         """End the whole tree."""
@@ -226,6 +276,9 @@ class Process:
     def _end(self, status: int) -> None:
         self.drain()
         self.alive = False
+        if self._news >= 0:
+            self._oom_kills += os.read(self._news, 64) == walls.OUT_OF_MEMORY
+            os.close(self._news)
         self.kill()
         self.drain()
         for fd in list(self._pipes):
@@ -233,15 +286,17 @@ class Process:
             os.close(fd)
         self._pipes.clear()
         self._reaper.processes.remove(self)
-        self._remove_group(20)
+        # What the group has counted is asked for by whoever is told.
         self._ended(status)
+        self._remove_group(20)
 
     def _remove_group(self, tries: int) -> None:
         if self.group and not self.group.remove(0.0) and tries:
             self._loop.later(0.1, lambda: self._remove_group(tries - 1))
 
 
-def _is_wall(pid: int) -> bool:
+def is_wall(pid: int) -> bool:
+    """By its name, which anything could take: good enough where nothing hangs on it."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().strip() in (b"bwrap", b"walls")

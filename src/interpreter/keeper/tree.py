@@ -84,6 +84,53 @@ def proportional(pids: list[int]) -> int:
     return total
 
 
+def unmapped(pids: list[int]) -> int:
+    """Bytes of memory that these processes hold in files of memory, which no figure of theirs counts."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for name in names:
+            try:
+                if os.readlink(f"/proc/{pid}/fd/{name}").startswith("/memfd:"):
+                    facts = os.stat(f"/proc/{pid}/fd/{name}")
+                    sizes[facts.st_dev, facts.st_ino] = facts.st_blocks * 512
+            except OSError:
+                continue
+    return sum(sizes.values())
+
+
+class Machine(NamedTuple):
+    """The whole machine, or our container of it; all 0 where it does not say."""
+
+    memory: int
+    """Bytes."""
+    available: int
+    """Bytes that programs can still take without anything being pushed to disk."""
+    shared: int
+    """Bytes in files of memory and shared between processes."""
+    tasks: int
+
+
+def machine() -> Machine:
+    """Cheap enough for many looks a second."""
+    found = {b"MemTotal": 0, b"MemAvailable": 0, b"Shmem": 0}
+    tasks = 0
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            for line in file:
+                name, _, rest = line.partition(b":")
+                if name in found:
+                    found[name] = int(rest.split()[0]) << 10
+        with open("/proc/loadavg", "rb") as file:
+            tasks = int(file.read().split()[3].partition(b"/")[2])
+    except (OSError, ValueError, IndexError):
+        pass
+    return Machine(found[b"MemTotal"], found[b"MemAvailable"], found[b"Shmem"], tasks)
+
+
 def reset_peak(pid: int) -> None:
     """Begin a new measure of the highest memory use, where the kernel lets us."""
     try:
@@ -103,6 +150,17 @@ def peak(pid: int) -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def usage(pids: list[int]) -> tuple[float, int]:
+    """Seconds of CPU, with that of children that were waited for, and resident bytes."""
+    facts = [known for known in map(stat, pids) if known]
+    return sum(known.cpu for known in facts), sum(known.memory for known in facts)
+
+
+def thaw(pids: list[int]) -> None:
+    """Let go on what was stopped."""
+    kill(pids, signal.SIGCONT)
 
 
 def kill(pids: list[int], number: int = signal.SIGKILL) -> None:

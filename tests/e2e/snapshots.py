@@ -84,6 +84,8 @@ class Namer:
     def _dropped(name: str, table: dict[str, Any]) -> bool:
         if name == "size":  # of a request: it holds the instructions, which name the machine's languages
             return table.get("type") == "model_asked"
+        if name in ("user", "uid", "host") and str(table.get("type")).startswith("session_"):
+            return True
         return name in DROPPED or (name == "prompt" and isinstance(table[name], int))
 
     def _text(self, text: str) -> str:

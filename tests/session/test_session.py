@@ -14,6 +14,7 @@ from interpreter.llm.scripted import Reply, Script, ScriptCall
 from interpreter.store import Store, default_home
 from interpreter.types.events import (
     ActionFinished,
+    ActionJudged,
     ActionProposed,
     ActionStarted,
     ApprovalRequested,
@@ -53,7 +54,7 @@ def test_say_it_see_it_run_it_fix_it(tmp_path: Path) -> None:
 
     session = run(story, [Reply(code="y = nothing"), Reply(code="x = 41\nx + 1"), "It is 42."], tmp_path)
     kinds = [type(e) for e in stored(session) if type(e).__name__ != "KernelEvent"]
-    step = [ModelAsked, ModelAnswered, ActionProposed, ActionStarted, ActionFinished]
+    step = [ModelAsked, ModelAnswered, ActionProposed, ActionJudged, ActionStarted, ActionFinished]
     last = [ModelAsked, ModelAnswered, TurnFinished, SessionClosed]
     assert kinds == [SessionStarted, TurnStarted, *step, *step, *last]
 

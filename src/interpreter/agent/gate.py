@@ -152,9 +152,7 @@ class Gate:
             return "plan"
         return "always" if self._approvals.stands("run", action.language) else ""
 
-    def _request(
-        self, action: Action, where: str, verdict: Verdict, earlier: Earlier | None
-    ) -> ApprovalRequested:
+    def _request(self, action: Action, where: str, verdict: Verdict, earlier: Earlier | None) -> ApprovalRequested:
         """The question; one that is open already keeps its id and its deadline."""
         rule, covers = self._rules.narrow_rule(action.language, action.code, verdict)
         return ApprovalRequested(

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import grants, tree, walls
 from .bash import Bash
+from .brokers import Brokers
 from .frames import Frame
 from .host import Peer
 from .json_guest import JsonGuest
@@ -50,6 +51,7 @@ class Keeper:
         self.met = False
         """Whether a host ever came."""
         self.watchers: set[Peer] = set()
+        self.brokers = Brokers(run_dir, self.emit)
         self._listening = listening
         self._alone: Timer | None = None
         self._patience: float | None = FIRST
@@ -63,6 +65,7 @@ class Keeper:
             "interrupt": self._interrupt,
             "input": self._input,
             "grant": self._grant,
+            "network": self._network,
             "collect": self._collect,
             "stop": self._stop,
             "park": self._park,
@@ -84,8 +87,12 @@ class Keeper:
         return self.host.send(event, spare) if self.host else False
 
     def completed(self, completion: dict[str, Any]) -> None:
+        self.brokers.drain()
         self.completions[completion["execution"]] = completion
         self.emit({"event": "done", "completion": completion})
+
+    def broker_settings(self, kernel: str) -> dict[str, str]:
+        return self.brokers.settings(kernel)
 
     def stray(self, kernel: str, stream: int, data: memoryview) -> None:
         room = min(len(data), STRAY_CAP - self._stray)
@@ -110,6 +117,8 @@ class Keeper:
     def greet(self, peer: Peer, frame: Frame) -> bool:
         """The first frame of a connection. False: not one of ours."""
         token = frame.get("token")
+        if frame.get("op") == "broker":
+            return self.brokers.greet(peer, frame)
         if frame.get("op") != "hello" or not isinstance(token, str) or not _same(token, self.token):
             return False
         if frame.get("watch"):
@@ -117,6 +126,7 @@ class Keeper:
         else:
             if self.host:
                 self.host.send({"event": "replaced"})
+                self.brokers.host_gone()
                 self.host.close_soon()
             self.host, self.met = peer, True
             self._patience = ALONE
@@ -138,12 +148,16 @@ class Keeper:
                 "running": running,
             }
         )
+        if not frame.get("watch"):
+            self.brokers.host_came()
         return True
 
     def gone(self, peer: Peer) -> None:
         self.watchers.discard(peer)
+        self.brokers.gone(peer)
         if self.host is peer:
             self.host = None
+            self.brokers.host_gone()
             self._wait_for_host()
 
     def _wait_for_host(self) -> None:
@@ -153,7 +167,10 @@ class Keeper:
             self._alone = self.loop.later(self._patience, self.end)
 
     def serve(self, peer: Peer, frame: Frame) -> None:
-        """One request of a host."""
+        """One request of a host, or what a broker says."""
+        if self.brokers.knows(peer):
+            self.brokers.serve(peer, frame)
+            return
         n = frame.get("n")
 
         def reply(answer: dict[str, Any]) -> None:
@@ -243,6 +260,11 @@ class Keeper:
             grants.grant(pid, str(frame["source"]), str(frame["path"]), str(frame.get("access", "read")))
         except OSError as error:
             raise Refused("grant", str(error)) from None
+        return {}
+
+    def _network(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        if not self.brokers.answer(frame.get("question"), frame.get("allow") is True, str(frame.get("by") or "person")):
+            raise Refused("network", "nobody waits for this answer")
         return {}
 
     def _collect(self, frame: Frame, reply: Reply) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Peer:
         self._reader = FrameReader(4096)
         self._sender = Sender(loop, connection.fileno(), self.close)
         self._known = False
-        loop.watch(connection.fileno(), read=self._read)
+        loop.watch(connection.fileno(), read=self.read)
         loop.later(HELLO, lambda: None if self._known else self.close())
 
     def send(self, message: dict[str, Any], spare: bool = False) -> bool:
@@ -55,7 +55,8 @@ class Peer:
         """Close once what waits has been written."""
         self._sender.finish(self.close)
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take what lies there; never waits."""
         if not self._connection:
             return
         try:

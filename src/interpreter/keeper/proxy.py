@@ -1,12 +1,14 @@
-"""The way out of a sandbox: an HTTP and SOCKS5 proxy on the host's side, one per walled program.
+"""The broker of the network: an HTTP and SOCKS5 proxy on the host's side, one for each walled program.
 
-Run as `python -I -S proxy.py LISTENING_FD LIFE_FD SETTINGS_FD` by `wayout`. It ends when the process behind LIFE_FD (a
-pidfd) ends. Whatever connects is untrusted: it gets connections to public addresses, and nothing else. Names are
-resolved here, and the connection goes to the very address that was checked.
+Run as `python -I -S proxy.py LISTENING_FD LIFE_FD SETTINGS_FD` by `wayout`. It ends when the process behind
+LIFE_FD (a pidfd) ends. Whatever connects is untrusted. A name is judged before it is looked up; it is resolved here,
+and the connection goes to the very address that was checked.
 
-Settings (JSON): `log`: file that gets a line for each attempt. `hosts`: where present, the only names that are let
-through; those may have private addresses, because the person's settings named them. `allow_private`: no address is
-refused (tests). `upstream` and `no_proxy`: the proxy that this machine itself has to use, and for which names not.
+Settings (JSON): `log`: file that gets a line for each attempt. `rules`: allow, deny, otherwise, read_only. `hosts`:
+in their place, the only names that are let through, wherever they lie. `authority`, `credentials`: see `inspector`.
+`link`: where the keeper is reached, which passes questions and attempts on.
+`upstream` and `no_proxy`: the proxy that this machine itself has to use, and for which names not. For tests:
+`allow_private`: no address is refused; `names`: addresses of names.
 """
 
 from __future__ import annotations
@@ -14,23 +16,37 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ipaddress
 import json
 import os
+import re
 import socket
 import sys
-import time
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-HEAD_LIMIT = 65_536
-HEAD_SECONDS, CONNECT_SECONDS, IDLE_SECONDS = 30, 30, 600
+if not __package__:
+    # Like keeper/__main__.py: the folder becomes a package and stays off the path.
+    _folder = os.path.dirname(os.path.abspath(__file__))
+    _package = type(sys)("keeper")
+    _package.__path__ = [_folder]
+    sys.modules["keeper"] = _package
+    __package__ = "keeper"
+    sys.path[:] = [p for p in sys.path if os.path.abspath(p) != _folder]
+
+from . import walls
+from .channel import Plain, exactly, pump
+from .hosts import Judgement, Rules, canonical, is_public, split_port
+from .inspector import Inspector
+from .ledger import Attempt, Ledger, Link, Untold
+from .messages import BadMessage, Request, answer, parse_request
+
+__all__ = ["is_public"]
+HEAD_SECONDS, CONNECT_SECONDS = 30.0, 30.0
 CONNECTIONS = 256
-LOG_LIMIT = 64 << 20
-"""Bytes; afterwards nothing is let through any more, because it could not be told."""
-CHUNK = 65_536
-PER_CONNECTION = ("connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade")
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+PR_SET_DUMPABLE = 4
+"""So that no other program of the same person can read the secrets in our memory."""
+TARGET = re.compile(r"[A-Za-z0-9._:\[\]%-]{1,300}")
+NOWHERE = b"\x00\x01" + bytes(6)
 
 
 class Refused(Exception):
@@ -41,182 +57,256 @@ class Failed(Exception):
     """The attempt is allowed and went wrong outside."""
 
 
-class Stream(NamedTuple):
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+class Reached(NamedTuple):
+    channel: Plain
+    name: str
+    port: int
 
 
 class Proxy:
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.allow_private = bool(settings.get("allow_private"))
+    def __init__(self, settings: dict[str, Any], link: Link | None = None) -> None:
         hosts = settings.get("hosts")
-        self.hosts = None if hosts is None else frozenset(str(name).lower().rstrip(".") for name in hosts)
+        rules = settings.get("rules") or {"otherwise": "allow"}
+        self.rules = Rules(rules if hosts is None else {"allow": hosts})
+        self.allow_private = bool(settings.get("allow_private"))
+        self.names: dict[str, str] = settings.get("names") or {}
         self.upstream = urlsplit(str(settings["upstream"])) if settings.get("upstream") else None
         self.no_proxy = [word.strip().lstrip(".").lower() for word in settings.get("no_proxy", "").split(",") if word]
-        self.log = -1
-        if settings.get("log"):
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self.log = os.open(settings["log"], flags, 0o600)
-        self.places = asyncio.Semaphore(CONNECTIONS)
+        self.link = link
+        self.ledger = Ledger(str(settings.get("log") or ""), link)
+        self.inspector = Inspector(settings, self.ledger)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inside = Stream(reader, writer)
-        async with self.places:
+    async def listen(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        places = asyncio.Semaphore(CONNECTIONS)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def one(sock: socket.socket) -> None:
             try:
-                async with asyncio.timeout(HEAD_SECONDS):
-                    first = await reader.readexactly(1)
-                if first == b"\x05":
-                    await self.serve_socks(inside)
-                else:
-                    await self.serve_http(inside, first)
-            except (OSError, EOFError, ValueError, asyncio.LimitOverrunError, TimeoutError):
-                pass
+                await self.serve(sock)
             finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                places.release()
 
-    async def serve_http(self, inside: Stream, first: bytes) -> None:
-        async with asyncio.timeout(HEAD_SECONDS):
-            head = first + await inside.reader.readuntil(b"\r\n\r\n")
-        line, _, rest = head.partition(b"\r\n")
+        while True:
+            await places.acquire()
+            try:
+                sock, _ = await loop.sock_accept(listening)
+            except OSError:
+                places.release()
+                await asyncio.sleep(0.1)
+                continue
+            task = asyncio.ensure_future(one(sock))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def serve(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        inside = Plain(sock)
         try:
-            method, target, version = line.decode("ascii").split(" ")
-            host, port = address_of(method, target)
-        except ValueError:
+            async with asyncio.timeout(HEAD_SECONDS):
+                first = await inside.peek(1)
+            if first == b"\x05":
+                await self.serve_socks(inside)
+            elif first:
+                await self.serve_http(inside)
+        except (OSError, EOFError, ValueError, TimeoutError):
+            pass
+        finally:
+            inside.close()
+
+    async def serve_http(self, inside: Plain) -> None:
+        async with asyncio.timeout(HEAD_SECONDS):
+            head = await inside.head()
+        try:
+            request = parse_request(head)
+            host, port = target_of(request)
+        except (BadMessage, ValueError):
             await answer(inside, "400 Bad Request", "This is a proxy for http and https.")
             return
         try:
-            outside = await self.connect(method, host, port)
+            if request.method != "CONNECT" and (reason := self.inspector.refuses(request)):
+                self.tell(request.method, host, port, "", Refused(reason), "read-only")
+                raise Refused(reason)
+            reached = await self.connect(request.method, host, port)
         except Refused as error:
-            await answer(inside, "403 Forbidden", str(error))
+            await answer(inside, f"403 {one_line(str(error))}", str(error))
             return
         except Failed as error:
             await answer(inside, "502 Bad Gateway", str(error))
             return
-        if method == "CONNECT":
-            inside.writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        else:
-            outside.writer.write(forwarded(method, target, version, rest))
-        await pump(inside, outside)
-
-    async def serve_socks(self, inside: Stream) -> None:
-        async with asyncio.timeout(HEAD_SECONDS):
-            ways = await inside.reader.readexactly((await inside.reader.readexactly(1))[0])
-            if 0 not in ways:
-                inside.writer.write(b"\x05\xff")
-                return
-            inside.writer.write(b"\x05\x00")
-            version, command, _, kind = await inside.reader.readexactly(4)
-            if kind == 3:
-                host = (await inside.reader.readexactly((await inside.reader.readexactly(1))[0])).decode("ascii")
+        try:
+            if request.method == "CONNECT":
+                await inside.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await self.carry(inside, reached)
             else:
-                family = {1: socket.AF_INET, 4: socket.AF_INET6}[kind] if kind in (1, 4) else None
+                await self.inspector.forward_one(inside, reached.channel, request, reached.name, reached.port)
+        finally:
+            reached.channel.close()
+
+    async def serve_socks(self, inside: Plain) -> None:
+        async with asyncio.timeout(HEAD_SECONDS):
+            ways = await exactly(inside, (await exactly(inside, 2))[1])
+            if 0 not in ways:
+                await inside.send(b"\x05\xff")
+                return
+            await inside.send(b"\x05\x00")
+            version, command, _, kind = await exactly(inside, 4)
+            if kind == 3:
+                host = (await exactly(inside, (await exactly(inside, 1))[0])).decode("ascii")
+            else:
+                family = {1: socket.AF_INET, 4: socket.AF_INET6}.get(kind)
                 if family is None:
                     raise ValueError("no such kind of address")
-                host = socket.inet_ntop(family, await inside.reader.readexactly(4 if kind == 1 else 16))
-            port = int.from_bytes(await inside.reader.readexactly(2), "big")
-        nowhere = b"\x00\x01" + bytes(6)
-        if version != 5 or command != 1:
-            inside.writer.write(b"\x05\x07" + nowhere)
+                host = socket.inet_ntop(family, await exactly(inside, 4 if kind == 1 else 16))
+            port = int.from_bytes(await exactly(inside, 2), "big")
+        if version != 5 or command != 1 or not port:
+            await inside.send(b"\x05\x07" + NOWHERE)
             return
         try:
-            outside = await self.connect("SOCKS5", host, port)
-        except Refused:
-            inside.writer.write(b"\x05\x02" + nowhere)
-            return
-        except Failed:
-            inside.writer.write(b"\x05\x04" + nowhere)
-            return
-        inside.writer.write(b"\x05\x00" + nowhere)
-        await pump(inside, outside)
-
-    async def connect(self, method: str, host: str, port: int) -> Stream:
-        """A connection to a host, if it may be reached. Raises Refused or Failed; either way it is in the log."""
-        name = host.lower().rstrip(".")
-        address = ""
-        try:
-            if self.hosts is not None and name not in self.hosts:
-                raise Refused(f"{host} is not among the hosts that may be reached from here")
-            if self.upstream is not None and not self.direct(name):
-                self.check(name)
-                stream = await self.through_upstream(host, port)
-                address = "upstream"
-            else:
-                address, stream = await self.connect_directly(name, port)
+            reached = await self.connect("SOCKS5", host, port)
         except (Refused, Failed) as error:
-            self.tell(method, host, port, address, "refused" if isinstance(error, Refused) else "failed", str(error))
+            await inside.send((b"\x05\x02" if isinstance(error, Refused) else b"\x05\x04") + NOWHERE)
+            return
+        try:
+            await inside.send(b"\x05\x00" + NOWHERE)
+            await self.carry(inside, reached)
+        finally:
+            reached.channel.close()
+
+    async def carry(self, inside: Plain, reached: Reached) -> None:
+        """What goes through a connection that was asked for: closed to us, unless a rule needs to look into it."""
+        if self.inspector.wants(reached.name, reached.port):
+            await self.inspector.look_into(inside, reached.channel, reached.name, reached.port)
+        else:
+            await pump(inside, reached.channel)
+
+    async def connect(self, method: str, host: str, port: int) -> Reached:
+        """A connection to a host, if it may be reached. Raises Refused or Failed; either way it is told."""
+        name, address, by = host, "", "default"
+        try:
+            try:
+                name = canonical(host)
+            except ValueError as error:
+                raise Refused(f"{host[:200]!r}: {error}") from None
+            verdict = await self.judged(method, name, port)
+            by = verdict.by
+            if self.upstream is not None and not self.direct(name):
+                if reason := self.unresolved(name, port, verdict.named):
+                    raise Refused(reason)
+                sock, address = await self.through_upstream(name, port), "upstream"
+            else:
+                address, sock = await self.connect_directly(name, port, verdict.named)
+        except (Refused, Failed) as error:
+            by = error.args[1] if len(error.args) > 1 else by
+            self.tell(method, name, port, address, error, by)
             raise
         try:
-            self.tell(method, host, port, address, "allowed", "")
+            self.tell(method, name, port, address, None, by)
         except Refused:
-            stream.writer.close()
+            sock.close()
             raise
-        return stream
+        return Reached(Plain(sock), name, port)
 
-    async def connect_directly(self, name: str, port: int) -> tuple[str, Stream]:
-        found = await resolve(name, port)
-        allowed = [address for address in found if self.may(name, address)]
+    async def judged(self, method: str, name: str, port: int) -> Judgement:
+        """The rules' word, and the person's where they ask. Raises Refused."""
+        verdict = self.rules.judge(name, port)
+        if verdict.decision == "deny" and verdict.by != "default":
+            raise Refused(f"{name} is denied by the rule {verdict.by}", verdict.by)
+        if verdict.decision == "deny":
+            raise Refused(f"{name} is not among the hosts that may be reached; {remedy(name)}", "default")
+        if verdict.decision == "ask":
+            # Without a look-up: a question to a name server could carry data out.
+            if reason := self.unresolved(name, port, False):
+                raise Refused(reason)
+            allowed, by = (False, "nobody can be asked")
+            if self.link is not None:
+                allowed, by = await self.link.ask(name, port, method)
+            if not allowed:
+                raise Refused(f"{name} was not allowed ({by}); {remedy(name)}", by)
+            return Judgement("allow", by)
+        return verdict
+
+    async def connect_directly(self, name: str, port: int, named: bool) -> tuple[str, socket.socket]:
+        found = [self.names[name]] if name in self.names else await resolve(name, port)
+        reasons = {address: self.refusal(address, port, named) for address in found}
+        allowed = [address for address, reason in reasons.items() if not reason]
         if not allowed:
-            raise Refused(f"{name} is {found[0]}, an address of this machine or its own network")
+            raise Refused(f"{name} is {found[0]}, {reasons[found[0]]}")
         problem = ""
         for address in allowed[:4]:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    return address, Stream(*await asyncio.open_connection(address, port))
+                    await asyncio.get_running_loop().sock_connect(sock, (address, port))
             except (OSError, TimeoutError) as error:
+                sock.close()
                 problem = str(error) or "no answer"
+            else:
+                return address, sock
         raise Failed(f"{name}:{port} cannot be reached: {problem}")
 
-    async def through_upstream(self, host: str, port: int) -> Stream:
+    async def through_upstream(self, host: str, port: int) -> socket.socket:
         assert self.upstream is not None
+        loop = asyncio.get_running_loop()
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        head = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
+        if self.upstream.username:
+            pair = f"{unquote(self.upstream.username)}:{unquote(self.upstream.password or '')}"
+            head += f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
+        sock: socket.socket | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                stream = Stream(
-                    *await asyncio.open_connection(self.upstream.hostname or "", self.upstream.port or 3128)
-                )
-                where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-                head = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
-                if self.upstream.username:
-                    pair = f"{unquote(self.upstream.username)}:{unquote(self.upstream.password or '')}"
-                    head += f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
-                stream.writer.write(head.encode() + b"\r\n")
-                reply = await stream.reader.readuntil(b"\r\n\r\n")
-        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, ValueError) as error:
+                at = self.upstream.hostname or "", self.upstream.port or 3128
+                family, _, _, _, place = (await loop.getaddrinfo(*at, type=socket.SOCK_STREAM))[0]
+                sock = socket.socket(family, socket.SOCK_STREAM)
+                sock.setblocking(False)
+                await loop.sock_connect(sock, place)
+                channel = Plain(sock)
+                await channel.send(head.encode() + b"\r\n")
+                reply = await channel.head()
+        except (OSError, EOFError, TimeoutError, ValueError) as error:
+            if sock is not None:
+                sock.close()
             raise Failed(f"the proxy of this machine does not answer: {error}") from error
         if reply.split(b" ", 2)[1:2] != [b"200"]:
-            stream.writer.close()
+            sock.close()
             raise Failed(f"the proxy of this machine said: {reply.splitlines()[0][:200].decode('latin-1')}")
-        return stream
+        return sock
 
     def direct(self, name: str) -> bool:
-        return any(word == "*" or name == word or name.endswith(f".{word}") for word in self.no_proxy)
+        inner = any(word == "*" or name == word or name.endswith(f".{word}") for word in self.no_proxy)
+        return inner or name in self.names
 
-    def check(self, name: str) -> None:
-        """Where somebody else resolves the name, at least an address in its place can be checked."""
+    def unresolved(self, name: str, port: int, named: bool) -> str:
+        """Why a name is refused before anybody looks it up: an address in its place, or this machine."""
+        if ":" not in name and not name[-1].isdigit():
+            local = name == "localhost" or name.endswith(".localhost")
+            return f"{name} is this machine" if local and not (named or self.allow_private) else ""
+        reason = self.refusal(name, port, named)
+        return f"{name} is {reason}" if reason else ""
+
+    def refusal(self, address: str, port: int, named: bool) -> str:
+        return "" if self.allow_private else self.rules.may_connect(address, port, named=named)
+
+    def tell(self, method: str, host: str, port: int, address: str, error: Exception | None, by: str) -> None:
+        verdict = "allowed" if error is None else "refused" if isinstance(error, Refused) else "failed"
+        reason = str(error.args[0]) if error is not None else ""
         try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            if name == "localhost" or name.endswith(".localhost"):
-                raise Refused(f"{name} is this machine") from None
-            return
-        if not self.may(name, name):
-            raise Refused(f"{name} is an address of this machine or its own network")
+            self.ledger.tell(Attempt(method, host, port, verdict, by, reason), address)
+        except Untold as untold:
+            raise Refused(str(untold)) from untold
 
-    def may(self, name: str, address: str) -> bool:
-        return self.allow_private or self.hosts is not None or is_public(address)
 
-    def tell(self, method: str, host: str, port: int, address: str, verdict: str, reason: str) -> None:
-        if self.log < 0:
-            return
-        line = {"time": time.time(), "method": method[:16], "host": host[:255], "port": port, "address": address}
-        body = json.dumps(line | {"verdict": verdict, "reason": reason}) + "\n"
-        try:
-            if os.fstat(self.log).st_size > LOG_LIMIT:
-                raise Refused("the log of connections is full")
-            os.write(self.log, body.encode())
-        except OSError as error:
-            raise Refused("connections cannot be logged") from error
+def remedy(name: str) -> str:
+    return f'to allow it, the person can add "{name}" below network: allow: in policy.yaml, or say --allow-host {name}'
+
+
+def one_line(text: str) -> str:
+    """A reason for a status line: clients show that one, and hide the body of a refused CONNECT."""
+    return re.sub(r"[^\x20-\x7e]+", " ", text)[:400]
 
 
 async def resolve(name: str, port: int) -> list[str]:
@@ -232,89 +322,40 @@ async def resolve(name: str, port: int) -> list[str]:
     return found
 
 
-def is_public(text: str) -> bool:
-    """Whether an address belongs to the open network, also when it is wrapped in another one."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if any(found is not None and not is_public(str(found)) for found in inner):
-            return False
-        if address.ipv4_mapped is not None:
-            return True
-    return address.is_global and not address.is_multicast and not address.is_unspecified
-
-
-def address_of(method: str, target: str) -> tuple[str, int]:
+def target_of(request: Request) -> tuple[str, int]:
     """Host and port of a request to a proxy. Raises ValueError."""
-    parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-    if method != "CONNECT" and parts.scheme != "http":
-        raise ValueError("not for a proxy")
-    port = parts.port if parts.port is not None else 443 if method == "CONNECT" else 80
-    if not parts.hostname or not 0 < port < 65_536:
+    target = request.target
+    if request.method != "CONNECT":
+        parts = urlsplit(target)
+        if parts.scheme != "http" or "@" in parts.netloc or parts.fragment:
+            raise ValueError("not for a proxy")
+        target = parts.netloc
+    if not TARGET.fullmatch(target):
         raise ValueError("no host")
-    return parts.hostname, port
-
-
-def forwarded(method: str, target: str, version: str, headers: bytes) -> bytes:
-    """The request as the server itself gets it: one per connection."""
-    parts = urlsplit(target)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [
-        line
-        for line in headers.split(b"\r\n")
-        if line and line.split(b":", 1)[0].strip().lower().decode("latin-1") not in PER_CONNECTION
-    ]
-    return b"\r\n".join([f"{method} {path} {version}".encode(), *kept, b"Connection: close", b"", b""])
-
-
-async def answer(inside: Stream, status: str, text: str) -> None:
-    body = f"{text}\n".encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    inside.writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-    await inside.writer.drain()
-
-
-async def pump(inside: Stream, outside: Stream) -> None:
-    """Both directions, until both have ended or nothing has moved for a long time."""
-
-    async def one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            async with asyncio.timeout(IDLE_SECONDS):
-                data = await reader.read(CHUNK)
-                if not data:
-                    break
-                writer.write(data)
-                await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(one_way(inside.reader, outside.writer))
-            group.create_task(one_way(outside.reader, inside.writer))
-    except* (OSError, TimeoutError):
-        pass
-    finally:
-        outside.writer.close()
+    host, port = split_port(target)
+    if not host or (port is None and request.method == "CONNECT") or (":" in host and not host.startswith("[")):
+        raise ValueError("no host")
+    return host, port if port is not None else 80
 
 
 async def run(listening: socket.socket, life: int, settings: dict[str, Any]) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_reader(life, over.set)
-    proxy = Proxy(settings)
-    server = await asyncio.start_server(proxy.serve, sock=listening, limit=HEAD_LIMIT)
+    link: Link | None = None
+    with contextlib.suppress(OSError):
+        link = Link(settings["link"]) if settings.get("link") else None
+    proxy = Proxy(settings, link)
+    serving = asyncio.ensure_future(proxy.listen(listening))
     await over.wait()
-    server.close()
+    serving.cancel()
+    with contextlib.suppress(Exception):
+        proxy.ledger.flush()
     # Nobody is left to be served.
     os._exit(0)
 
 
 def main(argv: list[str]) -> int:
+    walls.prctl(PR_SET_DUMPABLE, 0)
     listening = socket.socket(fileno=int(argv[1]))
     with open(int(argv[3]), encoding="utf-8") as file:
         settings = json.load(file)

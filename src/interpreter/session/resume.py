@@ -194,9 +194,7 @@ async def take_up(past: Past, reunion: Reunion, hub: Hub, runner: Runner) -> Tak
             end = TurnFinished(turn=past.open_turn, reason="waiting", exit_code=4, text=text)
         await hub.emit(end)
     gone = tuple(name for name in past.languages if name not in reunion.living)
-    await hub.emit(
-        SessionResumed(living=reunion.living, gone=gone, unfinished=tuple(cut), **who()._asdict())
-    )
+    await hub.emit(SessionResumed(living=reunion.living, gone=gone, unfinished=tuple(cut), **who()._asdict()))
     anew = [(action, renewed(action)) for action in waiting]
     return TakenUp(
         tuple(action for _old, action in anew), {new.id: held[old.id] for old, new in anew if old.id in held}

@@ -30,6 +30,7 @@ demo: $(VENV)/.ready-run
 	@$(RUN) -m interpreter.cli.demo $(DEMO_FLAGS)
 
 test: $(VENV)/.ready-dev
+	@$(RUN) -m tests.libraries
 	$(PYTEST) $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers"
 
 check: $(VENV)/.ready-dev

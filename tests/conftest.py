@@ -15,7 +15,11 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"bubblewrap": "bwrap", "node": "node", "tmux": "tmux", "git": "git"}
+from tests import libraries
+
+PROGRAMS = {
+    "bubblewrap": "bwrap", "node": "node", "tmux": "tmux", "git": "git", "libraries": str(libraries.PYTHON),
+}  # fmt: skip
 REMOVED = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "NO_COLOR", "FORCE_COLOR", "OPENAI_API_KEY", "EDITOR", "VISUAL",
     "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LC_MESSAGES", "LANGUAGE", "COLUMNS", "LINES", "SSH_TTY",

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from interpreter.kernels import jupyter
 from interpreter.kernels.contracts import KernelOptions
 from interpreter.kernels.runtimes import Runtime, find_runtime, guest_source, jupyter_runtime, program_runtime
+from tests import libraries
 from tests.guest.keeper_client import Guest, KeeperClient, Ran
 
 
@@ -54,15 +56,15 @@ class Subject:
 
 def _own(language: str) -> Callable[[Path], Runtime | None]:
     def runtime(folder: Path) -> Runtime | None:
-        needed = {"shell": "bash", "javascript": "node", "sql": "python3"}[language]
+        needed = {"shell": "bash", "javascript": "node"}[language]
         return find_runtime(language, KernelOptions()) if shutil.which(needed) else None
 
     return runtime
 
 
-def _sql(folder: Path) -> Runtime | None:
-    python = shutil.which("python3.11") or shutil.which("python3")
-    return find_runtime("sql", KernelOptions(python=python)) if python else None
+def _duckdb(folder: Path) -> Runtime | None:
+    there = libraries.PYTHON.exists()
+    return find_runtime("sql", KernelOptions(python=str(libraries.PYTHON))) if there else None
 
 
 def _plain_shell(folder: Path) -> Runtime | None:
@@ -81,7 +83,7 @@ def _r_kernel(folder: Path) -> Runtime | None:
 
 
 def _deno_kernel(folder: Path) -> Runtime | None:
-    deno = shutil.which("deno")
+    deno = libraries.program("deno")
     if not deno:
         return None
     spec = folder / "kernels" / "deno"
@@ -93,6 +95,18 @@ def _deno_kernel(folder: Path) -> Runtime | None:
 
 
 PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}
+
+SQL = {
+    "exit": "SQL has no exit status",
+    "stderr": "SQL has one output",
+    "nap": "SQL cannot sleep",
+    "child": "SQL starts no programs",
+    "background": "SQL starts no programs",
+    "big": "results are cut to a table that can be read",
+    "ask": "SQL cannot ask",
+    "cwd": "SQL has no working folder to print",
+    "death": "SQL cannot kill its process",
+}
 
 SUBJECTS = [
     Subject(
@@ -209,8 +223,8 @@ SUBJECTS = [
         },
     ),
     Subject(
-        name="sql",
-        runtime=_sql,
+        name="sql (SQLite)",
+        runtime=lambda folder: find_runtime("sql", KernelOptions(python=sys.executable)),
         say="SELECT 'hi' AS said",
         set="CREATE TABLE kept (n INTEGER); INSERT INTO kept VALUES (41)",
         get="SELECT n + 1 AS sum FROM kept",
@@ -219,17 +233,20 @@ SUBJECTS = [
         busy="WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
         big="",
         unicode="SELECT 'héllo 中文 😀' AS text",
-        exceptions={
-            "exit": "SQL has no exit status",
-            "stderr": "SQL has one output",
-            "nap": "SQL cannot sleep",
-            "child": "SQL starts no programs",
-            "background": "SQL starts no programs",
-            "big": "results are cut to a table that can be read",
-            "ask": "SQL cannot ask",
-            "cwd": "SQL has no working folder to print",
-            "death": "SQL cannot kill its process",
-        },
+        exceptions=SQL,
+    ),
+    Subject(
+        name="sql (DuckDB)",
+        runtime=_duckdb,
+        say="SELECT 'hi' AS said",
+        set="CREATE TABLE kept (n INTEGER); INSERT INTO kept VALUES (41)",
+        get="SELECT n + 1 AS sum FROM kept",
+        error="SELECT n FROM nowhere",
+        error_says="nowhere",
+        busy="WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
+        big="",
+        unicode="SELECT 'héllo 中文 😀' AS text",
+        exceptions=SQL,
     ),
     Subject(
         name="r (Jupyter)",
@@ -299,8 +316,11 @@ class Live:
             self._guest = None
         return ran
 
+    def begin(self, code: str, **limits: Any) -> str:
+        return self.guest.begin(code, extra=self._runtime.extra, **limits)
+
     def run(self, code: str, **limits: float) -> Ran:
-        return self.seen(self.guest.run(code, extra=self._runtime.extra, **limits))
+        return self.seen(self.guest.end(self.begin(code, **limits)))
 
     def forget(self) -> None:
         self._guest = None

@@ -86,7 +86,7 @@ def test_timeout_stops_it(kernel: Live) -> None:
 @pytest.mark.parametrize("what", ["busy", "nap", "child"])
 def test_interrupt_stops_it(kernel: Live, what: str) -> None:
     need(kernel, what)
-    execution = kernel.guest.begin(getattr(kernel.subject, what))
+    execution = kernel.begin(getattr(kernel.subject, what))
     time.sleep(0.4)
     ran = kernel.seen(kernel.guest.interrupt(execution, grace=10.0))
     assert ran.status == "interrupted" or (what == "child" and ran.status == "ok"), ran
@@ -153,7 +153,7 @@ def test_code_with_nul_is_refused(kernel: Live) -> None:
 
 
 def test_every_execution_has_an_id_of_its_own(kernel: Live) -> None:
-    first = kernel.guest.begin(kernel.subject.say)
+    first = kernel.begin(kernel.subject.say)
     assert kernel.guest.end(first).completion["execution"] == first
     again = kernel.client.ask(op="execute", execution=first, kernel=kernel.guest.name, code=kernel.subject.say)
     assert (again["ok"], again["error"]) == (False, "used")

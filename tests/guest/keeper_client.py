@@ -27,10 +27,12 @@ def driver(name: str) -> str:
 class KeeperClient:
     """Every wait has an end: after 30 s the test fails with what was said so far."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Sequence[str] = (sys.executable,), owner: int | None = None) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700)
-        command = [sys.executable, "-I", "-S", str(PACKAGE / "keeper"), str(folder)]
+        if owner is not None:
+            os.chown(folder, owner, owner)
+        command = [*python, "-I", "-S", str(PACKAGE / "keeper"), str(folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         assert self.process.stdout
         assert self.process.stdout.readline() == b"ready\n"
@@ -123,12 +125,15 @@ class Guest:
         *,
         cwd: Path,
         env: dict[str, str] | None = None,
+        launch: Frame | None = None,
         **more: Any,
     ) -> None:
+        self.bounds: Frame = {}
+        """Limits of every run that names no others."""
         self.client = client
         self.name = f"k{len(client.events)}-{time.monotonic_ns()}"
         environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8", **(env or {})}
-        launch = {"backend": "host", "argv": list(argv), "env": environment, "cwd": str(cwd)}
+        launch = launch or {"backend": "host", "argv": list(argv), "env": environment, "cwd": str(cwd)}
         request = {"kernel": self.name, "language": dialect, "dialect": dialect, "launch": launch, "driver": source}
         reply = client.ask(op="start", **request, **more)
         assert reply["ok"], reply
@@ -162,7 +167,7 @@ class Guest:
             execution=execution,
             kernel=self.name,
             code=code,
-            limits=limits,
+            limits=self.bounds | limits,
             interactive=interactive,
             grace=grace,
             **(extra or {}),

@@ -95,6 +95,8 @@ def safe_dir(owner):
 def is_table(value):
     kind = type(value)
     module = (kind.__module__ or "").split(".")[0]
+    if module == "pyarrow":
+        return kind.__name__ == "Table"
     return kind.__name__ in ("DataFrame", "LazyFrame") and module in ("pandas", "polars", "geopandas", "modin", "dask")
 
 
@@ -111,6 +113,8 @@ def tables(frames):
 def columns(table):
     if type(table).__name__ == "LazyFrame":
         return {}
+    if hasattr(table, "column_names"):
+        return {str(one.name)[:60]: str(one.type)[:40] for one in list(table.schema)[:COLUMNS]}
     pairs = zip(list(table.columns)[:COLUMNS], list(table.dtypes)[:COLUMNS])
     return {str(column)[:60]: str(kind)[:40] for column, kind in pairs}
 

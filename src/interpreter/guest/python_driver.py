@@ -233,15 +233,18 @@ class Driver:
             return
         self.result = cut(repr(value))
 
-    def attempt(self, code, name):
+    def attempt(self, frame, name):
         """Run and report; never raises but KeyboardInterrupt in a gap of a few instructions."""
         try:
             self.running = True
-            self.run(code, name)
+            if frame.get("language") == "sql":
+                report = self.part("sql")["run"](frame["code"], frame.get("memory"))
+            else:
+                report = self.run(frame["code"], name)
             if "matplotlib.pyplot" in sys.modules:
                 self.part("display")["show_figures"]()
             self.running = False
-            return {"status": "ok", "exit_status": 0}
+            return report or {"status": "ok", "exit_status": 0}
         except BaseException as error:
             self.running = False
             if isinstance(error, MemoryError):
@@ -268,18 +271,18 @@ class Driver:
             self.part("streams")["install"]()
             self.part("hooks")["install"]()
 
-    def execute(self, token, code):
+    def execute(self, frame):
         self.settle_in()
         self.part("streams")["refill"]()
         self.count += 1
         name = "<cell %d>" % self.count
-        self.remember(name, code)
+        self.remember(name, frame["code"])
         self.result = ""
-        self.token = token
+        self.token = token = frame["id"]
         self.pending = False
         _signal.signal(_signal.SIGINT, self.on_interrupt)
         try:
-            report = self.attempt(code, name)
+            report = self.attempt(frame, name)
         except KeyboardInterrupt:
             report = {"status": "interrupted", "exit_status": 130}
         self.running = False
@@ -335,9 +338,8 @@ class Driver:
         self.warm()
         while True:
             frame = self.receive()
-            op = frame.get("op")
-            if op == "execute":
-                self.execute(frame["id"], frame["code"])
+            if frame.get("op") == "execute":
+                self.execute(frame)
 
     def warm(self):
         """Load while nobody waits what many cells will need."""

@@ -47,7 +47,11 @@ class JsonGuest:
             self._sender.send(encode({"op": "parts", "parts": parts}))
 
     def execute(self, execution: Execution) -> None:
-        self._send({"op": "execute", "id": execution.token, "code": execution.code})
+        frame: Frame = {"op": "execute", "id": execution.token, "code": execution.code}
+        if language := execution.request.get("language"):
+            # One that this guest runs beside its own.
+            frame.update(language=language, memory=execution.limits.get("memory"))
+        self._send(frame)
 
     def interrupt(self) -> None:
         execution, process = self.kernel.current, self.kernel.process

@@ -118,12 +118,12 @@ class Kernels:
 
     async def prewarm(self, language: str) -> None:
         """Begin a kernel that will soon be needed."""
-        await self._kernel(language)
+        await self._kernel(self._runtime(language).language)
 
     async def restart(self, language: str | None = None) -> None:
         """End the kernel of a language, or all; the next execution gets a new one."""
         link = await self._connected()
-        for name in [language] if language else list(self._living):
+        for name in [self._runtime(language).language] if language else list(self._living):
             kernel = self._living.pop(name, None)
             if kernel:
                 self._lost.add(name)
@@ -165,7 +165,6 @@ class Kernels:
                     launch=launch,
                     driver=runtime.driver,
                     parts=runtime.parts,
-                    **runtime.extra,
                 )
             except Refusal as error:
                 self._living.pop(language, None)
@@ -198,8 +197,10 @@ class Kernels:
         Raises PermitRefused, LanguageMissing, KeeperLost, and KernelError when nothing could be run.
         """
         self._check(permit, action)
-        kernel = await self._kernel(action.language)
+        runtime = self._runtime(action.language)
+        kernel = await self._kernel(runtime.language)
         request = {
+            **runtime.extra,
             "execution": execution,
             "code": action.code,
             "limits": limits,
@@ -208,7 +209,7 @@ class Kernels:
         }
         done = self._expect(execution, sink)
         try:
-            await self._begin(action.language, kernel, request)
+            await self._begin(runtime.language, kernel, request)
             return await done
         finally:
             self._forget(execution)

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import structs
+
 from ..errors import LanguageMissing
 from ..text.i18n import _
 from ..types.base import Value, to_json
@@ -18,13 +20,14 @@ from . import jupyter, recipes
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
-PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams")
+PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams", "sql")
 
 
 class Runtime(Value):
     """What a kernel of one language is started with."""
 
     language: str
+    """Of the kernel; another kernel may run it, as Python's runs SQL over its data frames."""
     dialect: Literal["json", "bash", "program"]
     argv: tuple[str, ...]
     driver: str = ""
@@ -34,7 +37,7 @@ class Runtime(Value):
     env: dict[str, str] = {}
     readable: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
-    """Further fields of the `start` request, for dialect program."""
+    """Further fields of each `execute` request."""
 
 
 @lru_cache(maxsize=16)
@@ -80,12 +83,12 @@ def javascript_runtime(options: KernelOptions) -> Runtime:
 
 
 def sql_runtime(options: KernelOptions) -> Runtime:
-    """DuckDB or SQLite through the person's Python, else a program of theirs. Raises LanguageMissing."""
-    python = options.python or shutil.which("python3") or shutil.which("python")
-    if not python:
+    """DuckDB or SQLite in the Python kernel, else a program of the person's. Raises LanguageMissing."""
+    try:
+        python = python_runtime(options)
+    except LanguageMissing:
         return program_runtime("sql")
-    driver = guest_source("sql_driver.py")
-    return Runtime(language="sql", dialect="json", argv=(python, "-"), driver=driver, readable=options.readable)
+    return structs.replace(python, extra={"language": "sql"})
 
 
 def program_runtime(language: str) -> Runtime:

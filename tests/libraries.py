@@ -1,0 +1,109 @@
+"""Real libraries and runtimes for tests, in a cache folder of this machine: `python -m tests.libraries` makes it once.
+
+`make test` calls it first. What cannot be fetched is left out and said; the tests that need it are skipped, unless
+INTERPRETER_CI_REQUIRES names `libraries`. INTERPRETER_TEST_LIBRARIES names another folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = (
+    "duckdb", "pandas", "pyarrow", "polars", "numpy", "matplotlib", "plotly", "ipython", "pillow", "tqdm", "jinja2",
+)  # fmt: skip
+PROGRAMS = {"node": "node@22", "deno": "deno", "bun": "bun", "tsx": "tsx", "tsc": "typescript"}
+"""The command and the npm package that brings it."""
+
+
+def folder() -> Path:
+    if named := os.environ.get("INTERPRETER_TEST_LIBRARIES"):
+        return Path(named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "reinterpreter" / f"libraries-{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+FOLDER = folder()
+"""Found when this is loaded, before tests/conftest.py puts the person's own places aside."""
+PYTHON = FOLDER / "python" / "bin" / "python"
+
+
+def need_python() -> str:
+    """The Python that has PACKAGES; skips the test where it could not be made."""
+    if not _whole():
+        pytest.skip("the real libraries could not be installed (python -m tests.libraries)")
+    return str(PYTHON)
+
+
+def ours(name: str) -> str | None:
+    """The path of one of PROGRAMS, None where it could not be fetched."""
+    here = FOLDER / "npm" / name / "node_modules" / ".bin" / name
+    return str(here) if here.exists() else None
+
+
+def program(name: str) -> str | None:
+    """The machine's own program of that name, else ours."""
+    return shutil.which(name) or ours(name)
+
+
+def _whole() -> bool:
+    return (FOLDER / "packages").is_file() and (FOLDER / "packages").read_text() == _wanted() and PYTHON.exists()
+
+
+def _wanted() -> str:
+    return " ".join(PACKAGES)
+
+
+def _call(*command: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+    if done.returncode:
+        raise OSError(done.stdout[-2000:])
+
+
+def _make_python() -> None:
+    if _whole():
+        return
+    print("Installing real libraries for the tests, once ...", file=sys.stderr)
+    _call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(FOLDER / "python"))
+    options = ("--quiet", "--disable-pip-version-check", "--only-binary=:all:")
+    _call(sys.executable, "-m", "pip", "--python", str(PYTHON), "install", *options, *PACKAGES)
+    (FOLDER / "packages").write_text(_wanted())
+
+
+def _make_program(name: str, package: str) -> None:
+    if ours(name):
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise OSError("npm is not on this machine")
+    new = FOLDER / "npm" / f".{name}-{os.getpid()}"
+    new.mkdir(parents=True)
+    try:
+        (new / "package.json").write_text("{}")
+        _call(npm, "install", "--no-audit", "--no-fund", package, cwd=new)
+        new.rename(FOLDER / "npm" / name)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def main() -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        _make_python()
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"The real libraries could not be installed; their tests are skipped: {error}", file=sys.stderr)
+    for name, package in PROGRAMS.items():
+        try:
+            _make_program(name, package)
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"{name} could not be installed; its tests are skipped: {error}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
@@ -27,19 +28,24 @@ from ..kernels.kernels import Kernels
 from ..llm.client import ModelClient
 from ..llm.http import HttpModel
 from ..sandbox import Walls, open_grants, resolve, safe_workspace, shape, workspace_profile
+from ..sandbox.watch import Watch
 from ..session.elsewhere import Elsewhere
 from ..session.hub import Hub
+from ..session.redaction import cleaned
 from ..session.resume import read_past, take_up
 from ..session.service import Parts, Session
 from ..store import SessionLog, Store, default_home
 from ..store.who import who
 from ..text.i18n import _
+from ..text.redact import Redactor
 from ..types.base import new_id
-from ..types.events import KernelEvent, SessionStarted
+from ..types.events import GrantAdded, KernelEvent, SessionStarted
 from ..types.languages import spellings
 from ..types.rules import Circumstances
 from ..types.walls import Profile
+from .known import secrets_of
 from .meeting import Meeting
+from .quarantine import Quarantine
 from .rulebook import open_rules
 from .walled import WalledGrants
 
@@ -71,6 +77,7 @@ async def open_session(
     try:
         if store.seals is not None:
             store.seals.ready()
+        store.masks = redactor = Redactor(secrets_of(settings))
         if resume:
             info = store.find(resume)
             log = store.resume(info.id)
@@ -82,7 +89,7 @@ async def open_session(
         store.close()
         raise
     try:
-        composer = Composer(settings, store, log, workspace, client)
+        composer = Composer(settings, store, log, workspace, client, redactor)
     except BaseException:
         log.close()
         store.close()
@@ -99,13 +106,20 @@ class Composer:
     """Makes the parts in the order in which they need one another."""
 
     def __init__(
-        self, settings: Settings, store: Store, log: SessionLog, workspace: Path, client: ModelClient | None
+        self,
+        settings: Settings,
+        store: Store,
+        log: SessionLog,
+        workspace: Path,
+        client: ModelClient | None,
+        redactor: Redactor,
     ) -> None:
         self.settings, self.store, self.log = settings, store, log
         self.chosen = False
         """Whether the person named the working folder; else it has to be the one that the session began in."""
         self.history = History(vision=settings.agent.vision)
-        self.hub = Hub(log, (self.history.apply,))
+        self.redactor = redactor
+        self.hub = Hub(log, (self.history.apply,), partial(cleaned, redactor))
         self.tasks = Tasks()
         self.home = store.home
         self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
@@ -113,12 +127,21 @@ class Composer:
         self.opened = open_grants(settings.walls.grants, os.environ)
         self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl")
         self.workspace = Path(self.walls.profile.workspace)
+        self.checks = self._checks()
         self.client = client or HttpModel(settings.llm)
         run_dir = log.folder / "run"
         options = KernelOptions(python=self.environment.python, readable=self.environment.readable)
         self.kernels = Kernels(run_dir, self.walls, options, self._kernel_event)
         self.languages = tuple(self.kernels.available())
         self.rules = open_rules(settings, self.workspace)
+
+    def _checks(self) -> tuple[Quarantine, ...]:
+        """The look after each step; without walls there is none."""
+        if self.walls.describe() == "host":
+            return ()
+        walled = self.walls.backend.holds()["protected"]
+        watch = Watch(self.walls.profile, self.log.folder / "quarantine", walled=walled, git=self.opened.git)
+        return (Quarantine(watch, self.hub, self.tasks),)
 
     def _profile(self, workspace: Path) -> Profile:
         walls = self.settings.walls
@@ -169,6 +192,7 @@ class Composer:
             network=self.walls.profile.network,
             languages=self.languages,
         )
+        self._watch()
         self._prewarm()
         await self.hub.emit(
             SessionStarted(
@@ -180,6 +204,7 @@ class Composer:
                 **who()._asdict(),
             )
         )
+        await self._open_grants()
         session, _runner, _gate = self._session()
         if self.environment.note:
             await session.note(self.environment.note)
@@ -195,8 +220,10 @@ class Composer:
                 _("Everything is kept. If you want to go on there, name it: --workspace {other}", other=self.workspace),
             )  # fmt: skip
         for grant in past.grants:
-            if Path(grant.path).exists():
+            if not grant.tool and Path(grant.path).exists():
                 self.walls.grant(grant.path, grant.access)
+        self._watch()
+        await self._open_grants()
         meeting = Meeting(await self.kernels.open())
         session, runner, gate = self._session()
         runner.kept.extend(past.outputs)
@@ -211,6 +238,17 @@ class Composer:
         else:
             await recovery()
         return session
+
+    def _watch(self) -> None:
+        for check in self.checks:
+            check.begin()
+
+    async def _open_grants(self) -> None:
+        """Put into the log what the grants by name open; they hold for this run of the session."""
+        by = self.settings.origins.get("grants", "")
+        for tool, paths in self.opened.paths.items():
+            for path in paths or (str(self.workspace / ".git"),):
+                await self.hub.emit(GrantAdded(path=path, access="read" if paths else "write", by=by, tool=tool))
 
     def _prewarm(self) -> None:
         async def warm() -> None:
@@ -248,7 +286,7 @@ class Composer:
             settings.limits,
             sandbox=self.walls.describe(),
             cap=lambda: Cap(settings.max_output, None) if settings.max_output else mind.cap(),
-            remedies=(MissingModules(self._install, approvals, agent.install),),
+            remedies=(MissingModules(self._install, approvals, agent.install), *self.checks),
         )
         parts = Parts(
             log=self.log,
@@ -264,7 +302,7 @@ class Composer:
             machines=self.kernels,
             options=agent,
             prepare=Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub).offer,
-            settle=self.tasks.drain,
+            settle=self._settle,
             release=self._release,
         )
         return Session(parts), runner, gate
@@ -296,6 +334,11 @@ class Composer:
             progress=self.hub.show,
             backend=self.settings.walls.backend,
         )
+
+    async def _settle(self) -> None:
+        await self.tasks.drain()
+        for check in self.checks:
+            await check.last()
 
     def _release(self) -> None:
         self.log.close()

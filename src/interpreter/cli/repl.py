@@ -16,8 +16,9 @@ from ..types.ops import SubmitInput
 from .answers import Answers
 from .contract import Conversation, Open
 from .desk import Desk, Leave
+from .opened import say_opened
 from .prompt import make_prompt, unquoted
-from .say import say, say_error, say_warning
+from .say import say, say_error
 from .talk import Change, Talk
 from .tally import Tally
 from .task import INTERRUPTED, make_view
@@ -25,8 +26,7 @@ from .task import INTERRUPTED, make_view
 
 def run_conversation(open_session: Open, settings: Settings, workspace: Path | None, resume: str) -> int:
     """Talk until the person leaves; the exit code."""
-    if settings.walls.backend == "host":
-        say_warning(_("No sandbox: the code runs with all of your rights."))
+    say_opened(settings)
     for note in settings.notes:
         say(note)
     return asyncio.run(Repl(open_session, settings, workspace).run(resume or None))

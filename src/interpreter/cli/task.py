@@ -17,7 +17,8 @@ from .arguments import Arguments
 from .configure import find_workspace, read_settings, with_person
 from .contract import Conversation, Open, TalkView, View
 from .desk import Desk, Leave
-from .say import say, say_warning
+from .opened import say_opened
+from .say import say
 from .views.machine import JsonLines, JsonResult, write_line
 from .views.plain import Plain
 
@@ -98,8 +99,7 @@ class Once:
 
     async def run(self, task: str, data: IO[bytes] | None) -> int:
         resume = self._arguments.resume or None
-        if self._settings.walls.backend == "host":
-            say_warning(_("No sandbox: the code runs with all of your rights."))
+        say_opened(self._settings)
         session = await self._open(self._settings, resume=resume, workspace=self._workspace)
         view = self._view()
         if isinstance(view, JsonResult):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from .carefully import Content, content_of, names_in, open_below, same
 
 MOST_FOLDERS = 150
 """Folders that are looked into before the first start, the nearest first; the rest is watched, not walled."""
 HEAVY = ("node_modules", ".venv", "venv", "__pycache__", "site-packages", ".tox", ".mypy_cache", "target")
-LARGEST = 1 << 20
 PLAIN = {
     "core": "repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol"
     "|safecrlf|quotepath|abbrev|longpaths",
@@ -83,137 +83,86 @@ def config_dangers(text: str, known: str = "") -> list[str]:
     return [line for section, line in entries(text) if (section, line) not in before and not plain(section, line)]
 
 
-class Parts(NamedTuple):
-    """The files of a git folder that matter, by name relative to it: mode and content; None: no plain file."""
-
-    files: dict[str, tuple[int, bytes] | None]
-
-
 CONFIGS = ("config", "config.worktree")
 POINTERS = ("commondir", "gitdir")
+Files = dict[str, Content]
+"""What matters of a folder, by name relative to it."""
 
 
-def parts_of(fd: int) -> Parts:
-    """Read what matters of a git folder through its descriptor. Raises nothing: what cannot be read is None."""
-    files: dict[str, tuple[int, bytes] | None] = {}
+def parts_of(fd: int) -> Files:
+    """Read what matters of a git folder through its descriptor. Raises nothing."""
+    files: Files = {}
     for name in (*CONFIGS, *POINTERS):
         _take(files, fd, name, name)
     _hooks(files, fd, "")
     for store in ("modules", "worktrees"):
         _below(files, fd, store, depth=4)
-    return Parts(files)
+    return files
 
 
-def _hooks(files: dict[str, tuple[int, bytes] | None], fd: int, prefix: str) -> None:
+def _hooks(files: Files, fd: int, prefix: str) -> None:
     folder = open_below(fd, "hooks")
     if folder is None:
-        if _exists(fd, "hooks"):
-            files[prefix + "hooks"] = None
+        _take(files, fd, "hooks", prefix + "hooks")
         return
     try:
-        for name in _names(folder):
+        changed = os.fstat(folder).st_ctime
+        for name in names_in(folder):
             if not name.endswith(".sample"):
-                _take(files, folder, name, f"{prefix}hooks/{name}")
+                _take(files, folder, name, f"{prefix}hooks/{name}", changed)
     finally:
         os.close(folder)
 
 
-def _below(files: dict[str, tuple[int, bytes] | None], fd: int, name: str, *, depth: int, prefix: str = "") -> None:
+def _below(files: Files, fd: int, name: str, *, depth: int, prefix: str = "") -> None:
     """Git folders within one: of submodules and worktrees."""
     folder = open_below(fd, name)
     if folder is None:
-        if _exists(fd, name):
-            files[prefix + name] = None
+        _take(files, fd, name, prefix + name)
         return
     prefix += name + "/"
     try:
-        if _exists(folder, "HEAD"):
+        if content_of(folder, "HEAD") is not None:
             for inner in (*CONFIGS, *POINTERS):
                 _take(files, folder, inner, prefix + inner)
             _hooks(files, folder, prefix)
-            names: Iterable[str] = ("modules",) if _exists(folder, "modules") else ()
+            names: Iterable[str] = ("modules",)
         else:
-            names = _names(folder)
-        if depth:
-            for inner in names:
-                if _is_folder(folder, inner):
-                    _below(files, folder, inner, depth=depth - 1, prefix=prefix)
+            names = names_in(folder)
+        for inner in names if depth else ():
+            if (below := open_below(folder, inner)) is not None:
+                os.close(below)
+                _below(files, folder, inner, depth=depth - 1, prefix=prefix)
     finally:
         os.close(folder)
 
 
-def _take(files: dict[str, tuple[int, bytes] | None], fd: int, name: str, label: str) -> None:
-    if not _exists(fd, name):
-        return
-    files[label] = read_below(fd, name)
+def _take(files: Files, fd: int, name: str, label: str, changed: float = 0.0) -> None:
+    if (found := content_of(fd, name)) is not None:
+        files[label] = found._replace(changed=max(found.changed, changed))
 
 
-def read_below(fd: int, name: str) -> tuple[int, bytes] | None:
-    """Mode and content of a plain file; None for anything else, and for what is larger than 1 MB."""
-    try:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
-    except OSError:
-        return None
-    try:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-            return None
-        return stat.S_IMODE(found.st_mode), os.read(file, LARGEST)
-    except OSError:
-        return None
-    finally:
-        os.close(file)
+def dangers(now: Files, before: Files, since: float = 0.0) -> list[Finding]:
+    """What in a git folder would make git run something, and did not stand there before.
 
-
-def open_below(fd: int, name: str) -> int | None:
-    """A descriptor of a folder in a folder, or None where there is none; no link is followed."""
-    try:
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-    except OSError:
-        return None
-
-
-def _exists(fd: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=fd, follow_symlinks=False)
-    except OSError:
-        return False
-    return True
-
-
-def _is_folder(fd: int, name: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-    except OSError:
-        return False
-
-
-def _names(fd: int) -> list[str]:
-    try:
-        return sorted(os.listdir(fd))[:1000]
-    except OSError:
-        return []
-
-
-def dangers(now: Parts, before: Parts | None = None) -> list[Finding]:
-    """What in a git folder would make git run something, and did not stand there before."""
-    known = before.files if before is not None else {}
+    `since`: Unix seconds; what has not changed since then counts as known. Nobody can set that time (it is the ctime).
+    """
     found: list[Finding] = []
-    for name, content in now.files.items():
-        if name in known and known[name] == content and content is not None:
+    for name, content in now.items():
+        old = before.get(name)
+        if content.changed < since or (old is not None and same(old, content)):
             continue
         last = name.rpartition("/")[2]
-        if content is None:
-            if name not in known or known[name] is not None:
-                found.append(Finding(name, "no plain file"))
+        if content.data is None:
+            found.append(Finding(name, "it is no plain file"))
         elif last in CONFIGS:
-            old = known.get(name)
-            text, earlier = content[1].decode("utf-8", "replace"), old[1].decode("utf-8", "replace") if old else ""
-            if lines := config_dangers(text, earlier):
-                found.append(Finding(name, f"git may run a program for the line `{lines[0][:100]}`"))
+            earlier = (old.data if old is not None else None) or b""
+            lines = config_dangers(content.data.decode("utf-8", "replace"), earlier.decode("utf-8", "replace"))
+            if lines:
+                found.append(Finding(name, f"git may run a program for `{lines[0][:100]}`"))
         elif last in POINTERS:
             # Git writes these itself for its worktrees, and always so.
-            if not (name.startswith("worktrees/") and (last == "gitdir" or content[1] == b"../..\n")):
+            if not (name.startswith("worktrees/") and (last == "gitdir" or content.data == b"../..\n")):
                 found.append(Finding(name, "it leads git to another folder"))
         else:
             found.append(Finding(name, "git runs it as a hook"))
@@ -273,13 +222,13 @@ def _named_in(path: str, prefix: str) -> str:
     fd = None
     try:
         fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        content = read_below(fd, os.path.basename(path))
+        content = content_of(fd, os.path.basename(path))
     except OSError:
         return ""
     finally:
         if fd is not None:
             os.close(fd)
-    text = content[1].decode("utf-8", "replace").strip() if content else ""
+    text = content.data.decode("utf-8", "replace").strip() if content and content.data else ""
     if not text.startswith(prefix) or "\n" in text or not text[len(prefix) :].strip():
         return ""
     return os.path.realpath(os.path.join(os.path.dirname(path), text[len(prefix) :].strip()))
@@ -288,10 +237,11 @@ def _named_in(path: str, prefix: str) -> str:
 def _worktree_of(folder: str) -> str:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        content = read_below(fd, "config")
+        content = content_of(fd, "config")
     finally:
         os.close(fd)
-    for section, line in entries(content[1].decode("utf-8", "replace") if content else ""):
+    text = content.data.decode("utf-8", "replace") if content and content.data else ""
+    for section, line in entries(text):
         key, _sign, value = line.partition("=")
         if section.lower() == "[core]" and key.strip().lower() == "worktree":
             return os.path.join(folder, value.strip())

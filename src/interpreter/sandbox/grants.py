@@ -83,7 +83,8 @@ TOOLS: dict[str, ToolGrant] = {
 class Opened(NamedTuple):
     """What the grants of a session open, on this machine as it stands."""
 
-    tools: tuple[str, ...] = ()
+    paths: dict[str, tuple[str, ...]] = {}
+    """By the name of each tool: what of the host's it reaches; empty for `git` where there are no settings of it."""
     readable: tuple[str, ...] = ()
     """Absolute, existing."""
     sockets: tuple[str, ...] = ()
@@ -101,12 +102,14 @@ def open_grants(names: tuple[str, ...], environ: Mapping[str, str]) -> Opened:
     sockets: list[str] = []
     hosts: list[str] = []
     variables: dict[str, str] = {}
+    paths: dict[str, tuple[str, ...]] = {}
     for name in dict.fromkeys(names):
         if name not in TOOLS:
             readable.append(_path(name))
             continue
         tool = TOOLS[name]
-        readable += [path for path in _existing(tool.readable, environ) if os.path.exists(path)]
+        files = [path for path in _existing(tool.readable, environ) if os.path.exists(path)]
+        readable += files
         found = [path for path in _existing(tool.sockets, environ) if os.path.exists(path)][:1]
         if tool.sockets and not found:
             raise UsageError(
@@ -115,11 +118,12 @@ def open_grants(names: tuple[str, ...], environ: Mapping[str, str]) -> Opened:
                 _("Nothing was run. Start what listens there, or leave the grant out."),
             )  # fmt: skip
         sockets += found
+        paths[name] = () if tool.git else (*files, *found)
         for host in tool.hosts:
             hosts += clusters(environ) if host == "@kubeconfig" else [host]
         variables |= {key: environ[key] for key in tool.variables if environ.get(key)}
     return Opened(
-        tuple(name for name in dict.fromkeys(names) if name in TOOLS),
+        paths,
         tuple(dict.fromkeys(readable)),
         tuple(dict.fromkeys(sockets)),
         tuple(dict.fromkeys(hosts)),

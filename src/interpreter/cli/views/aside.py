@@ -13,6 +13,7 @@ from ...types.events import (
     KernelEvent,
     ModeChanged,
     NoteAdded,
+    Quarantined,
     SessionResumed,
 )
 
@@ -29,6 +30,11 @@ def aside(event: Event, *, verbose: bool) -> str:
             return _("Variables that are gone: {languages}", languages=", ".join(event.gone))
         case ModeChanged():
             return _("Code runs without a question.") if event.auto else _("You are asked before code runs.")
+        case Quarantined():
+            text = _("Taken away, because it would run by itself later: {path}", path=reveal(event.path))
+            return text + (" " + _("It is kept at {kept}.", kept=event.kept) if event.kept else "")
+        case GrantAdded() if event.tool:
+            return _("Opened for {tool}: {path}", tool=event.tool, path=reveal(event.path)) if verbose else ""
         case GrantAdded():
             return _("The code may now read {path}.", path=event.path)
         case ConversationUndone():

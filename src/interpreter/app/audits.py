@@ -13,7 +13,7 @@ from ..store import Store, default_home
 from ..store.audit import Check, told, told_of_seals, verify
 from ..store.audit_records import audit_records, changed_since, read_since
 from ..types.base import to_json
-from .readings import secrets_of
+from .known import secrets_of
 
 
 class Report(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from ..store import Store, default_home
 from ..store.export import export
 from ..store.listing import Line, SessionRow, rows, timeline
 from ..store.transcript import load, save
-from ..text.redact import secret_values
+from .known import secrets_of
 
 
 class Readings:
@@ -70,9 +69,3 @@ class Readings:
             yield store
         finally:
             store.close()
-
-
-def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The secrets that this program knows: those of its environment and the model server's key."""
-    key = settings.llm.api_key
-    return tuple(dict.fromkeys((*([key] if key else []), *secret_values(os.environ))))

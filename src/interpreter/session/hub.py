@@ -49,8 +49,15 @@ class Watch:
 
 
 class Hub:
-    def __init__(self, log: Log, readers: tuple[Callable[[Event], None], ...] = ()) -> None:
+    def __init__(
+        self,
+        log: Log,
+        readers: tuple[Callable[[Event], None], ...] = (),
+        clean: Callable[[Event], Event] = lambda event: event,
+    ) -> None:
         self._log = log
+        self._clean = clean
+        """Takes secrets out, before anybody sees the event."""
         self._readers = readers
         self._watches: list[Watch] = []
         self._opening: list[Event] | None = []
@@ -62,6 +69,7 @@ class Hub:
         Raises:
             StoreError: the log did not take it; nobody has seen it.
         """
+        event = self._clean(event)
         await self._log.append(event)
         self.relay(event)
 
@@ -73,7 +81,7 @@ class Hub:
 
     def show(self, event: Event) -> None:
         """Show a live-only event."""
-        self._send(event)
+        self._send(self._clean(event))
 
     def watch(self) -> Watch:
         watch = Watch(self._drop)

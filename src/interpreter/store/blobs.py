@@ -18,16 +18,20 @@ from ..text.i18n import _
 from ..types.actions import OutputRef
 from .database import Database
 from .home import make_private, reason_of
+from .masking import Masks, copy_masked, file_holds_known
 
 INLINE = 1 << 16
 """Bytes up to which a blob also lies in the log."""
 PIECE = 1 << 20
+ALIAS = ".masked"
+"""Suffix of a file that says under which name an output lies from which secrets were taken."""
 
 
 class Blobs:
     """The blobs of one session. Usable from any thread; large blobs wait for the disk."""
 
-    def __init__(self, database: Database, key: int, folder: Callable[[], Path]) -> None:
+    def __init__(self, database: Database, key: int, folder: Callable[[], Path], masks: Masks | None = None) -> None:
+        self._masks = masks
         self._database = database
         self._key = key
         self._folder = folder
@@ -61,6 +65,8 @@ class Blobs:
                     _("It was left where it is."),
                 )
             index = segments.read_bytes() if facts_of(segments) is not None else None
+            if (masked := self._masked(folder, source, found, data, index)) is not None:
+                return masked
             target = free_place(folder, found, source.suffix, facts.st_size, index)
             if data is None:
                 sync_file(source)
@@ -71,9 +77,45 @@ class Blobs:
         self._record(target, found, data, index, facts.st_size)
         return OutputRef(path=str(target), size=facts.st_size, sha256=found)
 
+    def _masked(
+        self, folder: Path, source: Path, digest: str, data: bytes | None, index: bytes | None
+    ) -> OutputRef | None:
+        """Keep a copy without secrets instead of the file; None where there are none in it.
+
+        Small outputs are searched for known values and unmistakable forms, large ones for known values alone.
+        """
+        if self._masks is None or source.suffix != ".out":
+            return None
+        partial = folder / f"{digest}.{os.getpid()}.part"
+        if data is not None:
+            if (clean := self._masks.mask(data)) == data:
+                return None
+            write_whole(partial, clean, durable=False)
+            data, found = clean, sha256(clean).hexdigest()
+        else:
+            if not file_holds_known(source, self._masks):
+                return None
+            found = copy_masked(source, partial, self._masks)
+        size = partial.stat().st_size
+        target = free_place(folder, found, source.suffix, size, index)
+        partial.replace(target)
+        # The keeper knows the file by its first hash: after a crash it is found again by that.
+        write_whole(folder / f"{digest}{ALIAS}", target.name.encode(), durable=data is None)
+        segments = source.with_suffix(".idx")
+        move_beside(segments, target.with_suffix(".idx"), index, durable=data is None)
+        source.unlink()
+        if data is None:
+            sync_folder(folder)
+        self._record(target, found, data, index, size)
+        return OutputRef(path=str(target), size=size, sha256=found)
+
     def _again(self, folder: Path, source: Path, digest: str) -> OutputRef:
         """The file is gone: perhaps it was moved, and the program died before it could say so."""
         target = folder / f"{digest}{source.suffix}"
+        alias = folder / f"{digest}{ALIAS}"
+        if digest and facts_of(alias) is not None:
+            target = folder / alias.read_text()
+            digest = file_sha256(target) if facts_of(target) is not None else digest
         facts = facts_of(target) if digest else None
         if facts is None:
             raise StoreError(

@@ -14,6 +14,7 @@ from . import questions, records
 from .blobs import Blobs
 from .database import Database
 from .lock import SessionLock
+from .masking import Masks
 from .migrations import MILESTONES
 from .records import Verdict
 from .seals import Seals
@@ -33,7 +34,7 @@ class SessionLog:
 
     def __init__(
         self, database: Database, writer: Writer, key: int, session: str, workspace: str, folder: Path,
-        lock: SessionLock | None, seals: Seals | None = None,
+        lock: SessionLock | None, seals: Seals | None = None, masks: Masks | None = None,
     ) -> None:  # fmt: skip
         self.id = session
         self.workspace = workspace
@@ -44,7 +45,7 @@ class SessionLog:
         self._key = key
         self._lock = lock
         self._seals = seals
-        self._blobs = Blobs(database, key, self._blob_folder)
+        self._blobs = Blobs(database, key, self._blob_folder, masks)
 
     @property
     def held(self) -> bool:

@@ -11,11 +11,14 @@ from typing import Any
 from ..errors import SessionUnknown, StoreError
 from ..text.i18n import _
 from ..types.base import Value, new_id
+from ..types.events import Stored
+from . import questions
 from .database import Database
 from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
 from .lock import Holder, SessionLock, holder_of
 from .log import SessionLog
-from .questions import Asked, open_questions
+from .masking import Masks
+from .questions import Asked
 from .seals import Seals
 from .writer import Writer
 
@@ -45,6 +48,8 @@ class Store:
         self.home = home
         self.seals = None if temporary else Seals(home, audit_key)
         """Of this home; None for a log that lives in memory."""
+        self.masks: Masks | None = None
+        """Takes secrets out of outputs before they are kept; None: they are kept as they came."""
         self._database = database
         self._writer = Writer(database)
         self._temporary = temporary
@@ -148,8 +153,9 @@ class Store:
 
     def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
         log = SessionLog(
-            self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock, self.seals
-        )
+            self._database, self._writer, key, session_id, workspace, self.folder(session_id), lock, self.seals,
+            self.masks,
+        )  # fmt: skip
         if lock is not None:
             self._held = [*(held for held in self._held if held.held), log]
         return log
@@ -219,7 +225,11 @@ class Store:
 
     def questions(self) -> list[Asked]:
         """Every question of every session that has no answer yet. Raises StoreError."""
-        return open_questions(self._database.query)
+        return questions.open_questions(self._database.query)
+
+    def answered(self, approval: str) -> Stored | None:
+        """The answer to the question of this id, in whichever session; None where there is none. Raises StoreError."""
+        return questions.answered(self._database.query, approval)
 
     def holder(self, session_id: str) -> Holder | None:
         """The process that holds a session now; None when none does."""

@@ -1,0 +1,90 @@
+"""What a program said, without its secrets: before it is stored, shown, or sent to the model.
+
+What the person said, and what the model wrote, stays exact: the task is done with it, and the code that was approved is
+the code that runs. In readings of the log those are redacted as well (`text.redact.redact`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..text.redact import Redactor
+from ..types.actions import Completion, Display, ErrorReport, Observation
+from ..types.events import (
+    ActionFinished,
+    ApprovalRequested,
+    Event,
+    KernelEvent,
+    ModelFailed,
+    NetworkAttempt,
+    NoteAdded,
+    OutputChunk,
+    Progress,
+    Quarantined,
+    TurnFinished,
+)
+
+T = TypeVar("T", bound=msgspec.Struct)
+CLEANED: dict[type[Any], tuple[str, ...]] = {
+    OutputChunk: ("text",),
+    Progress: ("text",),
+    TurnFinished: ("text",),
+    ModelFailed: ("message", "hint", "partial"),
+    KernelEvent: ("reason",),
+    NetworkAttempt: ("host", "reason"),
+    Quarantined: ("reason",),
+    Observation: ("text", "shown", "facts"),
+    Completion: ("result", "limit", "context"),
+    ErrorReport: ("name", "message", "traceback"),
+    Display: ("text",),
+}
+"""Fields that hold what came from inside, or from a server."""
+
+
+def cleaned(redactor: Redactor, event: Event) -> Event:
+    """The event without secrets; the same object where there are none."""
+    match event:
+        case ActionFinished():
+            return finished(redactor, event)
+        case NoteAdded() if event.source == "person":
+            return event
+        case NoteAdded():
+            return replaced(redactor, event, ("text",))
+        case ApprovalRequested() if event.kind == "input":
+            return replaced(redactor, event, ("subject",))
+        case _:
+            return replaced(redactor, event, CLEANED.get(type(event), ()))
+
+
+def finished(redactor: Redactor, event: ActionFinished) -> ActionFinished:
+    observation = replaced(redactor, event.observation, CLEANED[Observation])
+    done = event.completion
+    if done is not None:
+        error = done.error
+        new = {
+            "error": replaced(redactor, error, CLEANED[ErrorReport]) if error is not None else None,
+            "displays": tuple(replaced(redactor, display, CLEANED[Display]) for display in done.displays),
+        }
+        done = replaced(redactor, done, CLEANED[Completion])
+        if new["error"] is not error or new["displays"] != done.displays:
+            done = msgspec.structs.replace(done, **new)
+    if observation is event.observation and done is event.completion:
+        return event
+    return msgspec.structs.replace(event, observation=observation, completion=done)
+
+
+def replaced(redactor: Redactor, value: T, fields: tuple[str, ...]) -> T:
+    """A copy with these fields cleaned; the value itself where nothing changes."""
+    changed: dict[str, Any] = {}
+    for name in fields:
+        old = getattr(value, name)
+        if isinstance(old, str):
+            new: Any = redactor.sure(old)
+        else:
+            new = redactor.sure_all(old)
+            new = tuple(new) if isinstance(old, tuple) else new
+        if new != old:
+            changed[name] = new
+    return msgspec.structs.replace(value, **changed) if changed else value

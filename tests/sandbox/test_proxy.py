@@ -14,11 +14,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from interpreter.errors import SandboxUnavailable
 from interpreter.keeper.proxy import is_public
 from interpreter.sandbox import Walls, choose, run, workspace_profile
+from interpreter.types.rules import NetworkRules
 from interpreter.types.walls import Profile
 
 PROGRAM = Path(__file__).parents[2] / "src" / "interpreter" / "keeper" / "proxy.py"
@@ -228,6 +230,7 @@ def open_walls(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., 
             network="proxy",
             environ={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
         )
+        profile = msgspec.structs.replace(profile, rules=NetworkRules(otherwise="allow"))
         return Walls(profile, network_log=tmp_path / "home" / "network.jsonl", allow_private=allow_private)
 
     return make

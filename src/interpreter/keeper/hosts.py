@@ -150,6 +150,13 @@ def patterns(text: str) -> tuple[Pattern, ...]:
     return (Pattern(word, name=name, below=below, port=port),)
 
 
+def is_pattern(text: str) -> bool:
+    try:
+        return bool(patterns(text))
+    except ValueError:
+        return False
+
+
 def all_patterns(words: Iterable[str]) -> tuple[Pattern, ...]:
     return tuple(pattern for word in words for pattern in patterns(word))
 

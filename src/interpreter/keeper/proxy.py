@@ -35,7 +35,7 @@ if not __package__:
 
 from . import walls
 from .channel import Plain, exactly, pump
-from .hosts import Judgement, Rules, canonical, is_public, split_port
+from .hosts import Judgement, Rules, canonical, is_pattern, is_public, split_port
 from .inspector import Inspector
 from .ledger import Attempt, Ledger, Link, Untold
 from .messages import BadMessage, Request, answer, parse_request
@@ -67,7 +67,7 @@ class Proxy:
     def __init__(self, settings: dict[str, Any], link: Link | None = None) -> None:
         hosts = settings.get("hosts")
         rules = settings.get("rules") or {"otherwise": "allow"}
-        self.rules = Rules(rules if hosts is None else {"allow": hosts})
+        self.rules = Rules(rules if hosts is None else {"allow": [word for word in hosts if is_pattern(word)]})
         self.allow_private = bool(settings.get("allow_private"))
         self.names: dict[str, str] = settings.get("names") or {}
         self.upstream = urlsplit(str(settings["upstream"])) if settings.get("upstream") else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
 from ..text.clean import clean_text
 from ..types.actions import Completion
+from ..types.events import NetworkAttempt
 
 
 def cleaned(completion: Completion) -> Completion:
@@ -41,3 +42,17 @@ def clean_value(value: Any) -> Any:
     if isinstance(value, list):
         return [clean_value(item) for item in cast("list[Any]", value)]
     return value
+
+
+def attempt_of(event: dict[str, Any]) -> NetworkAttempt:
+    """What a broker tells of an attempt; host and method were chosen inside the walls."""
+    decisions: dict[str, Literal["allowed", "denied"]] = {"allowed": "allowed", "refused": "denied"}
+    return NetworkAttempt(
+        host=clean_text(str(event.get("host", "")))[:255],
+        port=int(event.get("port", 0)),
+        decision=decisions.get(str(event.get("verdict")), "failed"),
+        by=clean_text(str(event.get("by", "")))[:300],
+        method=clean_text(str(event.get("method", "")))[:16],
+        reason=clean_text(str(event.get("reason", "")))[:300],
+        count=max(1, int(event.get("count", 1))),
+    )

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..types.actions import Completion, Display
 from ..types.base import Value
+from ..types.events import NetworkAttempt
 from ..types.walls import Launch
 
 
@@ -21,6 +22,18 @@ class Sink(Protocol):
 
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         """The program asks for a line; None: nobody answers."""
+        ...
+
+
+class NetworkWatch(Protocol):
+    """Who is told what the brokers of the network see, and answers for the person. Called on the loop."""
+
+    def attempt(self, attempt: NetworkAttempt) -> None:
+        """Must not raise or block."""
+        ...
+
+    async def ask(self, host: str, port: int, method: str) -> tuple[bool, str]:
+        """Whether a host may be reached, and by whose word. Never waits for ever."""
         ...
 
 

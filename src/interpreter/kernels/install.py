@@ -27,6 +27,7 @@ from interpreter.sandbox.profile import proxy_variables
 from interpreter.text.i18n import _
 from interpreter.types.base import Value
 from interpreter.types.events import Progress
+from interpreter.types.rules import NetworkRules
 from interpreter.types.walls import MIB, BackendName, Launch, Limits, Profile
 
 from .environments import PythonEnvironment
@@ -126,6 +127,7 @@ def installer_profile(
         writable=(*environment.writable_by_installer, str(cache)),
         readable=(*environment.readable, *settings.readable, str(_pip_folder().parent)),
         network="host" if backend == "host" else "proxy",
+        rules=NetworkRules(otherwise="allow"),
         environment=env,
         limits=Limits(memory=4096 * MIB, processes=128),
     )

@@ -20,8 +20,8 @@ from ..types.base import code_sha256, new_id
 from ..types.events import KernelEvent
 from ..types.languages import LANGUAGES
 from ..types.walls import Limits
-from .claims import cleaned
-from .contracts import Hello, KernelOptions, Running, Sink, Walls
+from .claims import attempt_of, cleaned
+from .contracts import Hello, KernelOptions, NetworkWatch, Running, Sink, Walls
 from .link import Link, Refusal, connect, lost
 from .runtimes import Runtime, find_runtime
 
@@ -59,6 +59,8 @@ class Kernels:
         self._used: set[str] = set()
         """Actions whose permit was used."""
         self._closed = False
+        self.network: NetworkWatch | None = None
+        """Set by whoever can answer; until then nothing unknown is let through."""
 
     # --- life
 
@@ -311,6 +313,11 @@ class Kernels:
                     waiting.set_result(completion)
                 else:
                     self._ended[completion.execution] = completion
+            case "attempt":
+                if self.network:
+                    self.network.attempt(attempt_of(event))
+            case "network":
+                self._tasks.start(self._judge(event))
             case "died":
                 self._died(event["kernel"], clean_text(event["reason"]))
             case _:
@@ -323,6 +330,15 @@ class Kernels:
             text = None
         with contextlib.suppress(KernelError):
             await (await self._connected()).ask("input", execution=event["execution"], text=text)
+
+    async def _judge(self, event: dict[str, Any]) -> None:
+        """A broker asks for a host; everything in the event began inside the walls."""
+        allow, by = False, "nobody can be asked"
+        if self.network:
+            host, method = clean_text(str(event["host"]))[:255], clean_text(str(event["method"]))[:16]
+            allow, by = await self.network.ask(host, int(event["port"]), method)
+        with contextlib.suppress(KernelError):
+            await (await self._connected()).ask("network", question=event["question"], allow=allow, by=by)
 
     def _died(self, kernel: str, reason: str) -> None:
         for language, name in list(self._living.items()):

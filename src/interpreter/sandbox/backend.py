@@ -10,6 +10,7 @@ from ..errors import SandboxUnavailable
 from ..text.i18n import _
 from ..types.walls import Launch, Profile
 from .system import within
+from .wayout import broker_rules
 
 
 class Backend(Protocol):
@@ -68,13 +69,14 @@ def cgroup(profile: Profile) -> dict[str, int]:
 
 
 def proxy(profile: Profile) -> dict[str, Any] | None:
-    """What the way out has to know: the proxy that this machine itself must use, if any."""
+    """What the way out has to know: its rules, and the proxy that this machine itself must use, if any."""
     if profile.network != "proxy":
         return None
     upstream = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY") or os.environ.get("http_proxy") or ""
     usable = upstream.startswith("http://")
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    return {"allow_private": False, "upstream": upstream if usable else "", "no_proxy": no_proxy}
+    own = {"upstream": upstream if usable else "", "no_proxy": no_proxy}
+    return {"allow_private": False, "rules": broker_rules(profile.rules), **own}
 
 
 def written(profile: Profile) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ..types.walls import Launch, Profile
 from .backend import Backend, written
 from .choice import choose
 from .system import system, within
+from .wayout import WayOut
 
 
 class Walls:
@@ -26,10 +27,14 @@ class Walls:
         profile: what kernels may reach; grows by `grant` alone.
         backend: None chooses by the profile.
         network_log: the file, outside the walls, to which the proxy writes each attempt; needed with network "proxy".
+        way: a folder, made where needed, for what programs with a way out need to read; empty: nothing is put there,
+            and rules that end TLS or bring credentials are refused.
         allow_private: let the proxy reach private and loopback addresses; for tests.
+        names: addresses of names, which then are not looked up; for tests.
 
     Raises:
         SandboxUnavailable: no backend holds the profile.
+        UsageError: a credential cannot be read, or what its rule needs is not installed.
     """
 
     def __init__(
@@ -38,12 +43,17 @@ class Walls:
         backend: Backend | None = None,
         *,
         network_log: Path | str = "",
+        way: Path | str = "",
         allow_private: bool = False,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.profile = profile
         self.backend = backend if backend is not None else choose(profile)
         self._lock = threading.Lock()
-        self._proxy: dict[str, Any] = {"log": str(network_log), "allow_private": allow_private}
+        self._proxy: dict[str, Any] = {"log": str(network_log), "allow_private": allow_private, "names": names or {}}
+        self._way = WayOut(profile.rules, way, os.environ) if way and profile.network == "proxy" else None
+        if self._way is None and (profile.rules.read_only or profile.rules.credentials):
+            raise ValueError("these rules need a folder for the way out")
 
     def describe(self) -> str:
         """The backend's name, as it is stored with every action."""
@@ -75,9 +85,20 @@ class Walls:
             writable=(*profile.writable, *writable),
             environment=profile.environment | dict(env or {}),
         )
+        brought: dict[str, Any] = {}
+        if self._way is not None:
+            values, paths = self._way.inside(profile)
+            profile = msgspec.structs.replace(
+                profile, readable=(*profile.readable, *paths), environment=profile.environment | values
+            )
+            brought = self._way.broker()
         launch = self.backend.launch(profile, argv)
         launch = msgspec.structs.replace(launch, writable=filled(profile))
-        return launch if launch.proxy is None else msgspec.structs.replace(launch, proxy=launch.proxy | self._proxy)
+        return (
+            launch
+            if launch.proxy is None
+            else msgspec.structs.replace(launch, proxy=launch.proxy | self._proxy | brought)
+        )
 
     def grant(self, path: str, access: Literal["read", "write"] = "read") -> str:
         """Open a path of the host to the kernels: those to come, and the living where the backend can.

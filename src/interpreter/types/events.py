@@ -156,7 +156,7 @@ class ActionJudged(Value, tag="action_judged"):
 
 class ApprovalResolved(Value, tag="approval_resolved"):
     approval: str
-    answer: Literal["yes", "no", "edit", "always", "cancelled"]
+    answer: Literal["yes", "no", "edit", "always", "session", "cancelled"]
     by: str
     channel: str = ""
     reason: str = ""
@@ -230,6 +230,8 @@ class NetworkAttempt(Value, tag="network_attempt"):
     method: str = ""
     """CONNECT, SOCKS5, or the HTTP method where it is visible."""
     reason: str = ""
+    count: int = 1
+    """How many attempts that are alike this stands for: the first is told at once, further ones together."""
 
 
 class Quarantined(Value, tag="quarantined"):

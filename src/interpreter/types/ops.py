@@ -23,7 +23,8 @@ class ResolveApproval(Value, tag="resolve_approval", forbid_unknown_fields=True)
     """An answer to an ApprovalRequested. A second answer to the same approval is refused."""
 
     approval: str
-    answer: Literal["yes", "no", "edit", "always"]
+    answer: Literal["yes", "no", "edit", "always", "session"]
+    """session: for kind network, yes until the session ends (there, yes means the action that asked)."""
     reason: str = ""
     """With `no`: goes to the model, and the turn goes on."""
     code: str = ""

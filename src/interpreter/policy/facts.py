@@ -22,7 +22,7 @@ class Command(Value):
     """Names of the commands before it in its pipeline, in order; also of those whose output becomes its program or
     its words: `bash <(curl x)`, `sh -c "$(curl x)"`, `source <(curl x)`, `eval "$(curl x)"`."""
     reads: tuple[str, ...] = ()
-    """Files that it reads: redirections and arguments, resolved against `folder` where that is known."""
+    """Files that it reads: redirections and arguments, as written; relative ones begin at `folder`."""
     writes: tuple[str, ...] = ()
     """Files that it writes or creates: redirections and arguments."""
     deletes: tuple[str, ...] = ()

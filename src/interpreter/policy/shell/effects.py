@@ -146,7 +146,8 @@ def fetch(words: Words) -> Effects:
     valued = "oTdFHAuXbcexmKEYyQrtwCPz" if curl else "OoPUaietTQwBDlARIXS"
     long = ("output data data-binary data-raw data-urlencode header user request form upload-file user-agent cookie "
             "cookie-jar max-time connect-timeout retry cacert cert key proxy referer write-out resolve interface json "
-            "output-dir output-document directory-prefix tries timeout limit-rate post-data post-file load-cookies")  # fmt: skip
+            "output-dir output-document directory-prefix tries timeout limit-rate post-data post-file "
+            "load-cookies")  # fmt: skip
     names = ("-o", "--output", "--output-dir") if curl else ("-O", "--output-document", "-P", "--directory-prefix")
     target = value(words, *names)
     hosts: list[str] = []

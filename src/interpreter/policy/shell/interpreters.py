@@ -91,7 +91,7 @@ def language_of(name: str) -> str:
 def shell(machine: Machine, run: Run) -> str | None:
     name = run.words[0].rpartition("/")[2]
     machine.emit(run)
-    words = run.words
+    words: list[str] = run.words
     # `+x` switches an option off.
     while len(words) > 1 and re.fullmatch(r"\+[a-zA-Z]+", words[1]):
         words = [words[0], *words[2:]]

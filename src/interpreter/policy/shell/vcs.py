@@ -26,7 +26,8 @@ def git(machine: Machine, run: Run) -> str | None:
     if taken.unknown:
         machine.note(f"an option of 'git' is not known: {clean(taken.unknown)}")
     for setting in taken.values("-c"):
-        configured(machine, run, *setting.partition("=")[::2], rest)
+        name, _equals, value = setting.partition("=")
+        configured(machine, run, name, value, rest)
     if rest[:1] == ["config"]:
         plain = [word for word in rest[1:] if not word.startswith("-") and word not in ("set",)]
         if len(plain) > 1:

@@ -16,7 +16,8 @@ PREFIXES: dict[str, Options] = {
     "ionice": spec("t", "cnpPu", "ignore", "class classdata pid pgid uid"),
     "chrt": spec("abdfiormRv", "TPD", "all-tasks batch deadline fifo idle other rr reset-on-fork max", "", 1),
     "taskset": spec("ac", "", "all-tasks cpu-list", "", 1),
-    "numactl": spec("alHs", "CNmipb", "localalloc all hardware show", "cpunodebind physcpubind membind interleave preferred"),
+    "numactl": spec("alHs", "CNmipb", "localalloc all hardware show", "cpunodebind physcpubind membind "
+                    "interleave preferred"),
     "stdbuf": spec("", "ioe", "", "input output error"),
     "setsid": spec("cfw", "", "ctty fork wait"),
     "unbuffer": spec("p"),
@@ -143,7 +144,8 @@ def looked_up(machine: Machine, run: Run) -> str | None:
 def as_user(machine: Machine, run: Run) -> str | None:
     """su, runuser: `-c code`, or a command after `--`."""
     taken = take(run.words, spec("lmpPfh", "cCgGswuT", "login preserve-environment pty fast",
-                                 "command session-command group supp-group shell whitelist-environment user"))  # fmt: skip
+                                 "command session-command group supp-group shell whitelist-environment "
+                                 "user"))  # fmt: skip
     rest = run.words[taken.rest :]
     name = run.words[0].rpartition("/")[2]
     machine.emit(run)

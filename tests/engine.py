@@ -38,7 +38,7 @@ def engine() -> tuple[str, str]:
             return str(socket), ""
         time.sleep(0.05)
     lines = (folder / "log").read_text(errors="replace").strip().splitlines()
-    return "", f"dockerd did not start: {lines[-1] if lines else 'it said nothing'}"
+    return "", f"the Docker engine did not start: {lines[-1] if lines else 'it said nothing'}"
 
 
 def answers(socket: Path) -> bool:

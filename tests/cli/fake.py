@@ -36,6 +36,7 @@ from interpreter.types.events import (
 )
 from interpreter.types.messages import ServerFacts, Usage
 from interpreter.types.ops import Interrupt, Op, ResolveApproval, SetMode, SubmitInput, Undo
+from interpreter.types.rules import Mode
 
 CODE = "import math\nprint(math.pi)"
 
@@ -53,7 +54,7 @@ class FakeSession:
         self.workspace = workspace
         self.where = "bubblewrap, in " + str(workspace)
         self.pending: tuple[Action, ...] = ()
-        self.auto = settings.agent.auto_run
+        self.mode: Mode = settings.agent.mode
         self.window = 8192
         self.facts = ServerFacts(api_base="http://127.0.0.1:1/v1", model="fake-4b")
         self._settings = settings
@@ -67,6 +68,13 @@ class FakeSession:
         folder = self.workspace / ".scratch"
         folder.mkdir(exist_ok=True)
         return folder
+
+    @property
+    def auto(self) -> bool:
+        return self.mode == "auto"
+
+    def leave(self) -> None:
+        self._answers.put_nowait(None)
 
     def watch(self) -> AsyncIterator[Event]:
         return self._hub.watch()
@@ -83,8 +91,8 @@ class FakeSession:
             case Interrupt():
                 self._answers.put_nowait(None)
             case SetMode():
-                self.auto = op.auto
-                await self._hub.emit(ModeChanged(auto=op.auto))
+                self.mode = op.mode or ("auto" if op.auto else "ask")
+                await self._hub.emit(ModeChanged(auto=self.auto, mode=self.mode))
             case Undo():
                 await self._hub.emit(ConversationUndone(turn="t1"))
             case _:

@@ -92,13 +92,22 @@ class Approvals:
         )  # fmt: skip
         return answer, given.action
 
+    def answer_to(self, approval: str) -> ApprovalResolved | None:
+        """The answer that the log holds by now, whoever gave it."""
+        found = self._elsewhere.find(approval) if self._elsewhere is not None else None
+        return found.event if found is not None and isinstance(found.event, ApprovalResolved) else None
+
     async def park(self, request: ApprovalRequested) -> None:
         """Put the question into the log and leave it there: whoever answers does so through the log."""
         await self._emitter.emit(self._dated(request))
 
-    async def close(self, approval: str, answer: Literal["yes", "no", "cancelled"], by: str, reason: str = "") -> None:
-        """End a question of an earlier run that is still open. Another program's answer stays, if it was first."""
-        await self._settle(ApprovalResolved(approval=approval, answer=answer, by=by, reason=reason))
+    async def close(
+        self, approval: str, answer: Literal["yes", "no", "cancelled"], by: str, reason: str = ""
+    ) -> ApprovalResolved:
+        """End a question of an earlier run that is still open. The answer that counts: another program's, if it was
+        first.
+        """
+        return await self._settle(ApprovalResolved(approval=approval, answer=answer, by=by, reason=reason))
 
     async def go_on(self, what: str) -> bool:
         """A bound was met: whether the person says go on. No, where nobody is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -89,14 +90,16 @@ class Gate:
         Raises PolicyError: the rules cannot be read, so nothing may run.
         """
         self.parked = ""
-        earlier = self._earlier.pop(action.id, None)
+        earlier = await self._now(self._earlier.pop(action.id, None))
         verdict = await self._judge(action, self.mode)
         if verdict.decision == "deny":
             if earlier is not None and earlier.given is None:
                 await self._approvals.close(earlier.request.approval, "no", "policy")
             return self._refused(action, verdict)
-        if earlier is not None and earlier.given is not None and earlier.request.subject == action.sha256:
-            return await self._answered(action, action, earlier.request, as_op(earlier.given))
+        if earlier is not None and earlier.given is not None:
+            if bound_to(earlier) == action.sha256:
+                return await self._answered(action, action, earlier.request, as_op(earlier.given))
+            earlier = None  # an answer to other code is none
         if by := self._free(action, verdict):
             if earlier is not None:
                 await self._approvals.close(earlier.request.approval, "yes", by)
@@ -137,6 +140,17 @@ class Gate:
             )
         )
         return verdict
+
+    async def _now(self, earlier: Earlier | None) -> Earlier | None:
+        """The same question with the answer that it has got meanwhile; a no where its deadline has passed."""
+        if earlier is None or earlier.given is not None:
+            return earlier
+        request = earlier.request
+        if (given := self._approvals.answer_to(request.approval)) is not None:
+            return Earlier(request, given)
+        if request.deadline is None or time.time() < request.deadline:
+            return earlier
+        return Earlier(request, await self._approvals.close(request.approval, "no", "deadline"))
 
     def _free(self, action: Action, verdict: Verdict) -> str:
         """By whom this runs without a question; empty where it does not."""
@@ -223,6 +237,12 @@ class Gate:
         return Admitted(
             Permit(action=action.id, language=action.language, sha256=code_sha256(action.code), by=by), action
         )
+
+
+def bound_to(earlier: Earlier) -> str:
+    """The hash of the code that the answer is about: the edited code's, where it was edited."""
+    given = earlier.given
+    return given.action.sha256 if given is not None and given.action is not None else earlier.request.subject
 
 
 def refused_by_person(answer: ResolveApproval | None) -> Refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import termios
@@ -14,16 +15,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from ..text.clean import reveal
 from ..text.i18n import _
 from ..types.languages import BY_NAME
 from ..types.ops import ResolveApproval
 from .contract import Question
 from .say import say, say_piece
-from .views.words import answer_keys
+from .views.questions import answer_keys, denied, lines_of
 
 YES = ("y", "yes", "是", "是的", "好", "好的", "可以", "行", "同意", "允许", "运行")
 NO = ("n", "no", "否", "不", "不要", "不行", "不用", "拒绝")
 EDIT = ("e", "edit", "改", "编辑", "修改")
+VIEW = ("v", "view", "看", "查看", "翻页")
 ALWAYS = ("a", "always", "总是", "始终", "一直", "都可以")
 END_OF_INPUT = "\x04"
 Kind = Literal["yes", "no", "edit", "always", ""]
@@ -84,7 +87,10 @@ class Answers:
             self._forget_typed()
         self._secret = request.secret
         self._echo(not request.secret, lines=True)
-        say_piece("> " if request.kind == "input" else answer_keys(request.kind))
+        if too_long(question) and question.action is not None:
+            count = lines_of(question.action.code)
+            say(_("This code has {lines}, more than the screen: look at all of it before you say yes.", lines=count))
+        say_piece("> " if request.kind == "input" else answer_keys(question, paged=too_long(question)))
         self._put = put
         asyncio.get_running_loop().add_reader(0, self._readable)
         self._watching = True
@@ -107,8 +113,16 @@ class Answers:
             return "leave" if request.kind != "input" else ResolveApproval(approval=request.approval, answer="no")
         if request.kind == "input":
             return ResolveApproval(approval=request.approval, answer="yes", text=line)
+        if question.action is not None and line.strip().lower() in VIEW:
+            self.close()
+            self._echo(True)
+            await asyncio.to_thread(page, reveal(question.action.code))
+            self._echo(False)
+            return None
         kind, reason = understand(line)
-        if request.kind != "run" and kind in ("edit", "always"):
+        if (kind == "always" and request.kind not in ("run", "network")) or (kind == "edit" and request.kind != "run"):
+            kind = ""
+        if denied(question) and (kind in ("edit", "always") or reason):
             kind = ""
         if kind == "edit" and question.action is not None:
             self.close()
@@ -151,6 +165,31 @@ class Answers:
             state[0] = state[0] | termios.ICRNL if (on if lines is None else lines) else state[0] & ~termios.ICRNL
             state[3] = state[3] | termios.ECHO if on else state[3] & ~termios.ECHO
             termios.tcsetattr(0, termios.TCSADRAIN, state)
+
+
+def too_long(question: Question) -> bool:
+    """Whether the code is longer than the screen, so that its beginning may have left it."""
+    action = question.action
+    if question.request.kind != "run" or action is None:
+        return False
+    return action.code.count("\n") + 6 > shutil.get_terminal_size().lines
+
+
+def page(text: str) -> None:
+    """Show a long text screen by screen, with `less` where it is there, else in pieces that Enter goes through."""
+    if found := shutil.which("less"):
+        environ = {**os.environ, "LESSSECURE": "1", "LESS": "", "LESSOPEN": "", "LESSCHARSET": "utf-8"}
+        subprocess.run([found, "-N", "--"], input=text.encode(), env=environ, check=False)
+        return
+    lines = text.split("\n")
+    height = max(5, shutil.get_terminal_size().lines - 2)
+    for at in range(0, len(lines), height):
+        say("\n".join(lines[at : at + height]))
+        if at + height >= len(lines):
+            return
+        say_piece(_("{n} of {all} lines; Enter goes on, q ends: ", n=at + height, all=len(lines)))
+        if os.read(0, 4096).strip() == b"q":
+            return
 
 
 async def edit(code: str, language: str) -> str | None:

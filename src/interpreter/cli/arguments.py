@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..config.keys import KEYS, Key
 from ..errors import UsageError
 from ..text.i18n import _
-from .flags import COMMANDS, OUTPUTS, OWN
+from .flags import ASKED, COMMANDS, OUTPUTS, OWN
 
 RESUMABLE = re.compile(r"last|[A-Za-z]+_[0-9a-f]+|[0-9a-f]{4,}|\S+\.json")
 
@@ -29,6 +29,8 @@ class Arguments(NamedTuple):
     workspace: str = ""
     asked: str = ""
     """`help`, `version`, or a flag for something that is not there yet."""
+    ops: bool = False
+    """Standard input holds ops of a program."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,7 +86,7 @@ def parse(words: Sequence[str]) -> Arguments:
     rest = tuple(words[at + 1 :]) if at is not None else ()
     found = read(make_parser(), settled if at is None else settled[:at])
     flags = {name: value for name, value in found.items() if name in KEYS and value is not None}
-    asked = next((flag.name for flag in reversed(OWN) if not flag.metavar and found[flag.name]), "")
+    asked = next((flag.name for flag in reversed(OWN) if flag.name in ASKED and found[flag.name]), "")
     if at is not None:
         return Arguments(settled[at], rest, None, flags, asked=asked)
     task, resume = _task(found["task"]), str(found["resume"] or "")
@@ -99,7 +101,10 @@ def parse(words: Sequence[str]) -> Arguments:
         raise UsageError(
             _("--output should be one of {choices}.", choices=", ".join(OUTPUTS)), _("All flags: interpreter --help")
         )
-    return Arguments("", (), task, flags, resume, output, str(found["workspace"] or ""), asked)
+    ops = bool(found["ops"])
+    if ops and found["output"] not in (None, "jsonl"):
+        raise UsageError(_("With --ops standard output holds events: --output jsonl."))
+    return Arguments("", (), task, flags, resume, "jsonl" if ops else output, str(found["workspace"] or ""), asked, ops)
 
 
 def read(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, Any]:

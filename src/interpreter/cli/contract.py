@@ -11,6 +11,7 @@ from ..types.actions import Action
 from ..types.events import ApprovalRequested, Event
 from ..types.messages import ServerFacts
 from ..types.ops import Op
+from ..types.rules import Mode
 
 
 class Conversation(Protocol):
@@ -36,6 +37,13 @@ class Conversation(Protocol):
 
     @property
     def auto(self) -> bool: ...
+
+    @property
+    def mode(self) -> Mode: ...
+
+    def leave(self) -> None:
+        """Nobody is left who could answer: a question whether code may run stays open in the log."""
+        ...
 
     async def send(self, op: Op) -> None: ...
 

@@ -27,6 +27,10 @@ FORMS = ("md", "ipynb", "json", "jsonl")
 
 def manage(arguments: Arguments) -> int:
     """Carry out a management command; the exit code. Raises UsageError for one that does not exist."""
+    if arguments.command == "approvals":
+        from .approvals import approvals
+
+        return approvals(arguments)
     if arguments.command == "audit":
         from .audit import audit
 

@@ -153,6 +153,6 @@ class Repl:
         tokens = _("{n} tokens", n=f"{self._tally.usage.prompt + self._tally.usage.completion}{window}")
         walls = ("class:red", "host") if self._settings.walls.backend == "host" else ("", session.where)
         parts: StyleAndTextTuples = [("", f" {model} · {tokens} · "), walls]
-        if session.auto:
-            parts.append(("", " · " + _("runs without asking")))
+        if session.mode != "ask":
+            parts.append(("", " · " + (_("plan mode") if session.mode == "plan" else _("runs without asking"))))
         return parts

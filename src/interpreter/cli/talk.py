@@ -6,18 +6,19 @@ import difflib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from ..config.settings import Settings, with_values
 from ..errors import UsageError
 from ..text.cut import pad, width
 from ..text.i18n import _
 from ..types.ops import Reset, SetMode, Undo
+from ..types.rules import Mode
 from .contract import Conversation, TalkView
 from .say import say
 from .sessions import print_rows
 from .tally import Tally
-from .views.words import usage_line
+from .views.words import mode_line, usage_line
 from .words import COMMAND_WORDS, WORDS
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ class Talk:
             "sessions": self._sessions,
             "model": self._model,
             "tokens": self._tokens,
+            "ask": self._ask,
             "auto": self._auto,
+            "plan": self._plan,
+            "mode": self._mode,
             "verbose": self._set_verbose,
             "jupyter": self._jupyter,
             "markdown": self._markdown,
@@ -150,8 +154,26 @@ class Talk:
         if self._session.window:
             say(_("The model's window: {n} tokens", n=self._session.window))
 
+    async def _ask(self, _rest: str) -> None:
+        await self._go_over("ask")
+
     async def _auto(self, rest: str) -> None:
-        await self._session.send(SetMode(auto=self._switch(rest, self._session.auto)))
+        await self._go_over("auto" if self._switch(rest, self._session.auto) else "ask")
+
+    async def _plan(self, rest: str) -> None:
+        await self._go_over("plan" if self._switch(rest, self._session.mode == "plan") else "ask")
+
+    async def _mode(self, rest: str) -> None:
+        if not rest:
+            say(mode_line(self._session.mode))
+            return
+        mode = rest.lower()
+        if mode not in get_args(Mode):
+            raise UsageError(_("The modes are {names}.", names=", ".join(get_args(Mode))))
+        await self._go_over(cast(Mode, mode))
+
+    async def _go_over(self, mode: Mode) -> None:
+        await self._session.send(SetMode(auto=mode == "auto", mode=mode))
 
     async def _set_verbose(self, rest: str) -> None:
         self._verbose = self._switch(rest, self._verbose)

@@ -53,6 +53,13 @@ def _run(arguments: Arguments, open_session: Open) -> int:
 
         return run_conversation(open_session, with_person(settings, seen), workspace, arguments.resume)
     task = arguments.task
+    if arguments.ops:
+        from .program import Program
+
+        for note in settings.notes:
+            say(note)
+        program = Program(open_session, with_person(settings, True), workspace, arguments.resume)
+        return asyncio.run(program.run(task))
     if task is None:
         if typed:
             raise UsageError(_("There is no task."), _('Give one: interpreter --output json "task"'))

@@ -144,7 +144,7 @@ class _Layers:
             return True
         old = value_of(self.settings, key)
         if key.kind == "bool":
-            return bool(value) and not old
+            return bool(old) and not value if key.name == "plan" else bool(value) and not old
         if key.name == "profile":
             return value != old and not (old == "host" and value == "workspace")
         if key.kind == "choice":

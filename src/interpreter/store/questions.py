@@ -64,6 +64,7 @@ def open_questions(query: Query) -> list[Asked]:
     One that cannot be read is left out: it must not hide the others.
     """
     found: dict[str, Asked] = {}
+    answered: set[str] = set()
     for _key, seq, moment, kind, body, chained, session in query(OF_ALL, ()):
         try:
             event = records.decode(session, seq, moment, kind, body, chained).event
@@ -72,8 +73,16 @@ def open_questions(query: Query) -> list[Asked]:
         if isinstance(event, ApprovalRequested):
             found[event.approval] = Asked(session=session, seq=seq, time=moment / 1e6, request=event)
         elif isinstance(event, ApprovalResolved):
-            found.pop(event.approval, None)
-    return list(found.values())
+            answered.add(event.approval)
+    return [asked for asked in found.values() if asked.request.approval not in answered]
+
+
+def answered(query: Query, approval: str) -> Stored | None:
+    """The answer to the question of this id, in whichever session."""
+    for _key, *row, session in query(OF_ALL, ()):
+        if (found := _answer([tuple(row)], session, approval)) is not None:
+            return found
+    return None
 
 
 def already(found: Stored) -> tuple[str, str]:

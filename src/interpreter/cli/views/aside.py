@@ -16,6 +16,7 @@ from ...types.events import (
     Quarantined,
     SessionResumed,
 )
+from .words import mode_line
 
 
 def aside(event: Event, *, verbose: bool) -> str:
@@ -29,7 +30,7 @@ def aside(event: Event, *, verbose: bool) -> str:
         case SessionResumed() if event.gone:
             return _("Variables that are gone: {languages}", languages=", ".join(event.gone))
         case ModeChanged():
-            return _("Code runs without a question.") if event.auto else _("You are asked before code runs.")
+            return mode_line(event.mode or ("auto" if event.auto else "ask"))
         case Quarantined():
             text = _("Taken away, because it would run by itself later: {path}", path=reveal(event.path))
             return text + (" " + _("It is kept at {kept}.", kept=event.kept) if event.kept else "")

@@ -20,7 +20,7 @@ from ...types.events import (
 )
 from ..contract import Question
 from ..say import say
-from .words import question_text
+from .questions import question_text
 
 TAIL = 4_000
 """Characters of an output that the result object holds; the whole is in the session."""

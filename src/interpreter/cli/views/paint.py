@@ -8,8 +8,10 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from ...text.clean import reveal
+from ...text.lookalike import lookalikes
 from ..contract import Question
-from .words import MARK, hidden_count, hidden_warning, run_question
+from .questions import denied, question_lines, warnings_of
+from .words import MARK, hidden_count
 
 LARGEST = 100_000
 """Characters; larger code is shown without colours, which would take seconds."""
@@ -27,6 +29,8 @@ def code_text(code: str, language: str) -> Text:
         text.rstrip()
     if hidden_count(code):
         text.highlight_regex(MARK, "bold white on red")
+    for one in lookalikes(shown):
+        text.stylize("bold white on red", one.start, one.start + len(one.word))
     text.overflow, text.no_wrap = "fold", False
     return text
 
@@ -36,17 +40,11 @@ def rule(title: str) -> Rule:
 
 
 def question_panel(question: Question) -> RenderableType:
-    """The question below the code that is on the screen already."""
+    """The question below the code that is on the screen already; in red where it crosses a rule or has no walls."""
     request, action = question
-    if request.kind != "run" or action is None:
-        lines: list[RenderableType] = [Text(reveal(request.question), "bold")]
-        if request.subject:
-            lines.append(Text(reveal(request.subject)))
-        return Group(*lines)
-    lines = []
-    if hidden := hidden_count(action.code):
-        lines.append(Text(hidden_warning(hidden), "bold red"))
+    *lines, last = question_lines(question)
+    warned = len(warnings_of(action.code)) if request.kind == "run" and action is not None else 0
+    told: list[RenderableType] = [Text(line, "bold red" if n < warned else "") for n, line in enumerate(lines)]
     # `host` stands for no walls at all: it has to be seen.
-    bare = request.where.startswith("host")
-    lines.append(Text(run_question(question), "bold red" if bare else "bold"))
-    return Group(*lines)
+    red = denied(question) or request.where.startswith("host")
+    return Group(*told, Text(last, "bold red" if red else "bold"))

@@ -26,6 +26,7 @@ from ..contract import Question
 from ..say import say, say_piece
 from . import words
 from .aside import aside
+from .questions import question_lines
 
 
 class Plain:
@@ -67,10 +68,8 @@ class Plain:
                 self._other(event)
 
     def ask(self, question: Question) -> None:
-        if question.request.kind == "run" and question.action is not None:
-            self._line(words.run_question(question))  # its code is on the screen already
-        else:
-            self._line(words.question_text(question))
+        for line in question_lines(question):  # its code is on the screen already
+            self._line(line)
 
     def set_verbose(self, on: bool) -> None:
         self._verbose = on

@@ -10,6 +10,7 @@ from ...types.actions import Completion, Display
 from ...types.events import ActionFinished, ModelAsked, TurnFinished
 from ...types.languages import title
 from ...types.messages import Usage
+from ...types.rules import Mode
 from ..contract import Question
 
 KEPT_SHORT = 10.0
@@ -34,18 +35,6 @@ def hidden_count(code: str) -> int:
     return len(MARK.findall(reveal(code))) - len(MARK.findall(code))
 
 
-def question_text(question: Question) -> str:
-    """A question as plain text, its code included."""
-    request, action = question
-    if request.kind != "run" or action is None:
-        return request.question + (f"\n{reveal(request.subject)}" if request.subject else "")
-    lines = [reveal(action.code)]
-    if hidden := hidden_count(action.code):
-        lines.append(hidden_warning(hidden))
-    lines.append(run_question(question))
-    return "\n".join(lines)
-
-
 def run_question(question: Question) -> str:
     request, action = question
     language = title(action.language if action else "")
@@ -58,11 +47,13 @@ def hidden_warning(count: int) -> str:
     return _("Careful: hidden characters ({n}) are in this code; they are written as <U+…>.", n=count)
 
 
-def answer_keys(kind: str) -> str:
-    """What may be typed."""
-    if kind == "run":
-        return _("y yes · n no · n REASON · e edit · a always in this session: ")
-    return _("y yes · n no: ")
+def mode_line(mode: Mode) -> str:
+    """What a mode means."""
+    return {
+        "ask": _("You are asked before code runs."),
+        "auto": _("Code runs without a question, as far as the rules allow it."),
+        "plan": _("Plan mode: nothing runs but what only reads."),
+    }[mode]
 
 
 def ending(event: ActionFinished) -> str:
@@ -86,7 +77,7 @@ def ending(event: ActionFinished) -> str:
         case "lost":
             return _("this program's own machinery broke; how far it got is not known")
         case "denied":
-            return _("not run: you said no")
+            return event.observation.shown or _("not run: you said no")
         case "not_run":
             return _("not run")
         case "refused":

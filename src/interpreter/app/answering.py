@@ -1,0 +1,154 @@
+"""Open questions of every session, and their answers from another terminal. Nothing is run here."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ..config.settings import Settings
+from ..errors import AlreadyAnswered, LogDamaged, UsageError
+from ..store import SessionLog, Store, default_home
+from ..store.questions import Asked, already
+from ..store.store import begins
+from ..store.who import who
+from ..text.i18n import _
+from ..types.actions import Action
+from ..types.base import code_sha256
+from ..types.events import ActionJudged, ActionProposed, ApprovalResolved
+from .rulebook import open_rules
+
+
+class Waiting(NamedTuple):
+    """A question with what it is about."""
+
+    asked: Asked
+    workspace: str
+    action: Action | None
+    """For kind run: the code that waits."""
+    held: bool
+    """Whether a living process waits for the answer; else it counts when the session is resumed."""
+    again: str
+    """The words that go on with the session; empty where it is held."""
+
+    @property
+    def late(self) -> bool:
+        deadline = self.asked.request.deadline
+        return deadline is not None and time.time() >= deadline
+
+
+class Answering:
+    """Each call opens the log and closes it again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def waiting(self) -> list[Waiting]:
+        """Every question that an answer would still reach, the oldest first. Raises StoreError."""
+        with self._store() as store:
+            found = [self._about(store, asked) for asked in store.questions()]
+        reached = [one for one in found if one.held or one.asked.request.kind == "run"]
+        return sorted(reached, key=lambda one: one.asked.time)
+
+    def find(self, wanted: str) -> Waiting:
+        """The question of that id, or of the only id that begins so.
+
+        Raises:
+            AlreadyAnswered: it has its answer; says who gave it and when.
+            UsageError: there is none, or more than one.
+        """
+        with self._store() as store:
+            return self._find(store, wanted)
+
+    def answer(
+        self, wanted: str, answer: Literal["yes", "no", "always"], *, reason: str = "", sha256: str = ""
+    ) -> tuple[Waiting, str]:
+        """Give the answer. Returns the question, and the policy file that a rule was added to (empty: none).
+
+        Raises:
+            AlreadyAnswered: somebody was faster; says who and when. Nothing was changed.
+            UsageError: no such question, or the answer does not fit it.
+            LogDamaged: the code in the log is not the code that was asked about.
+        """
+        with self._store() as store:
+            found = self._find(store, wanted)
+            check(found, sha256)
+            request = found.asked.request
+            event = ApprovalResolved(
+                approval=request.approval, answer=answer, by=who().user, channel="command line", reason=reason
+            )
+            store.visit(found.asked.session).append_now(event)
+        place = ""
+        if answer == "always" and request.proposal:
+            rules = open_rules(self._settings, Path(found.workspace))
+            rules.write(request.proposal)
+            place = rules.place
+        return found, place
+
+    def _store(self) -> Store:
+        return Store.open(default_home(), self._settings.audit_key)
+
+    def _find(self, store: Store, wanted: str) -> Waiting:
+        found = [asked for asked in store.questions() if wanted and begins(asked.request.approval, wanted)]
+        if len(found) > 1:
+            names = ", ".join(asked.request.approval for asked in found[:5])
+            raise UsageError(
+                _("More than one question begins with {wanted}: {names}.", wanted=wanted, names=names),
+                _("Give more of the id."),
+            )
+        if found:
+            return self._about(store, found[0])
+        if (given := store.answered(wanted)) is not None:
+            raise AlreadyAnswered(*already(given))
+        raise UsageError(_("No question {id} is waiting.", id=wanted), _("Those that are: interpreter approvals list"))
+
+    def _about(self, store: Store, asked: Asked) -> Waiting:
+        log = store.visit(asked.session)
+        held = store.holder(asked.session) is not None
+        action, mode = about(log, asked) if asked.request.kind == "run" else (None, "ask")
+        flags = " -y --approvals park" if mode == "auto" else " --plan" if mode == "plan" else ""
+        again = "" if held else f"interpreter --resume {asked.session}{flags}"
+        return Waiting(asked, log.workspace, action, held, again)
+
+
+def about(log: SessionLog, asked: Asked) -> tuple[Action | None, str]:
+    """The code that a question is about, and the mode in which it was judged."""
+    action, mode = None, "ask"
+    for stored in log.events():
+        match stored.event:
+            case ActionProposed() if stored.event.action.id == asked.request.action:
+                action = stored.event.action
+            case ActionJudged() if stored.event.action == asked.request.action:
+                mode = stored.event.mode
+            case _:
+                pass
+    return action, mode
+
+
+def check(found: Waiting, sha256: str) -> None:
+    """Raises UsageError for an answer that does not fit the question, LogDamaged for code that was changed."""
+    request = found.asked.request
+    if request.kind == "input":
+        raise UsageError(
+            _("This question asks for a line of input."), _("Answer it where the program runs; or stop it there.")
+        )
+    if request.kind != "run" and not found.held:
+        raise UsageError(
+            _("Nobody waits for this answer any more: the process that asked has ended."),
+            _("To go on with the session: {words}", words=found.again),
+        )
+    if found.late:
+        raise UsageError(
+            _("The deadline of this question has passed, and that is a no."),
+            _("Nothing was run. The next run of the session is told so."),
+        )
+    if sha256 and sha256 != request.subject:
+        raise UsageError(
+            _("This answer is for other code: {theirs}, not {ours}.", theirs=sha256, ours=request.subject),
+            _("Nothing was run; the question is still open."),
+        )
+    if request.kind == "run" and (found.action is None or code_sha256(found.action.code) != request.subject):
+        raise LogDamaged(
+            _("The code in the log is not the code that was asked about (session {id}).", id=found.asked.session),
+            _("Nothing was answered. What was changed: interpreter audit verify {id}", id=found.asked.session),
+        )

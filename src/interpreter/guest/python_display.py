@@ -1,5 +1,7 @@
 """Part `display` of the Python driver: the richer forms of values, as MIME bundles."""
 
+import importlib.util
+import re
 import sys
 
 driver = globals().get("driver")
@@ -13,6 +15,8 @@ FORMS = (
     ("_repr_json_", "application/json"),
 )
 CAP = 16 << 20
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+(?=>)")
+"""The same value has the same text in the next session."""
 
 
 def text_of(value):
@@ -52,8 +56,12 @@ def bundle(value):
     if module.startswith("matplotlib.") and hasattr(value, "savefig") and hasattr(value, "canvas"):
         found["image/png"] = picture(value)
     elif module.startswith("plotly.") and hasattr(value, "to_html"):
-        found["text/html"] = value.to_html(include_plotlyjs=True, full_html=True)
-        found["text/plain"] = "<plotly figure with %d traces>" % len(value.data)
+        found["text/plain"] = "<plotly figure: %s>" % (", ".join(trace.type for trace in value.data[:20]) or "empty")
+        image = drawn(value)
+        if image:
+            found["image/png"] = image
+        else:
+            found["text/html"] = value.to_html(include_plotlyjs=True, full_html=True)
         return found
     made = ask(value, "_repr_mimebundle_")
     if isinstance(made, tuple) and made:
@@ -67,8 +75,30 @@ def bundle(value):
                 found[mime] = data
     found = {mime: data for mime, data in found.items() if not isinstance(data, str) or len(data) <= CAP}
     if not isinstance(found.get("text/plain"), str):
-        found["text/plain"] = text_of(value)
+        found["text/plain"] = ADDRESS.sub("", text_of(plain_form(value, module, found)))
     return found
+
+
+def plain_form(value, module, found):
+    """What stands for a value in text, where its own text says nothing."""
+    if module == "pandas.io.formats.style":
+        return value.data
+    source = found.get("text/markdown", found.get("text/latex"))
+    return Verbatim(source) if module.startswith("IPython.") and isinstance(source, str) else value
+
+
+class Verbatim(str):
+    __repr__ = str.__str__
+
+
+def drawn(figure):
+    """A plotly figure as an image, where the environment can draw one."""
+    if importlib.util.find_spec("kaleido") is None:
+        return None
+    try:
+        return encoded(figure.to_image(format="png"))
+    except Exception:
+        return None
 
 
 def emit(data):

@@ -39,8 +39,20 @@ def after_pillow(module):
     module.Image.show = show_one
 
 
+def after_plotly_io(module):
+    module.show = show_one
+
+
 def after_ipython(module):
     module.display = display
+
+
+def after_getipython(module):
+    def get_ipython():
+        """The shell of this kernel."""
+        return driver.part("magics")["SHELL"]
+
+    module.get_ipython = get_ipython
 
 
 PATCHES = {
@@ -48,8 +60,10 @@ PATCHES = {
     "getpass": after_getpass,
     "matplotlib.pyplot": after_pyplot,
     "plotly.basedatatypes": after_plotly,
+    "plotly.io._renderers": after_plotly_io,
     "PIL.Image": after_pillow,
     "IPython.core.display_functions": after_ipython,
+    "IPython.core.getipython": after_getipython,
 }
 
 

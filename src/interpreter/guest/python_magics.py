@@ -17,7 +17,8 @@ COMMAND = re.compile(r"^(\s*)(!!?|%(?=[A-Za-z]))(.*)$", re.S)
 CELL = re.compile(r"^%%([A-Za-z!][\w!]*)[ \t]*(.*)$")
 HELP = re.compile(r"^(\s*)(?:\?\??([\w.]+)|([\w.]+)\?\??)\s*$")
 INSTALL = re.compile(r"^(?:\S*python[\d.]*\s+-m\s+)?(pip3?|uv\s+pip|conda|mamba)\s+install\s+(.*)$", re.S)
-QUIET = {"matplotlib", "load_ext", "reload_ext", "unload_ext", "autoreload", "config", "precision", "colors", "xmode"}
+TIMES = re.compile(r"\s*((?:-(?:[nrp]\s*\d+|[tcqo])(?:\s+|$))*)(.*)", re.S)
+QUIET = {"matplotlib", "unload_ext", "autoreload", "config", "precision", "colors", "xmode"}
 SHELL_WORDS = {"ls", "ll", "cat", "mkdir", "rmdir", "cp", "mv", "rm", "head", "tail", "less", "more", "man", "grep"}
 SCRIPTS = {"bash": "bash", "sh": "sh", "shell": "bash", "system": "bash", "!": "bash", "sx": "bash", "perl": "perl"}
 SCRIPTS.update({"ruby": "ruby", "javascript": "node", "js": "node", "node": "node"})
@@ -186,7 +187,11 @@ def fill_in(text, names):
 
 
 class Shell:
-    """What cells that hold commands call."""
+    """What cells that hold commands call. What is not known here goes to the IPython of the user's environment."""
+
+    def ipython(self):
+        """IPython's own shell over the user's names. None where the environment has no IPython."""
+        return driver.part("ipython")["shell"](self)
 
     def system(self, text):
         text = fill_in(text, driver.namespace)
@@ -219,13 +224,16 @@ class Shell:
             self.refuse_install(name + " " + fill_in(text, driver.namespace))
             tool = [sys.executable, "-m", "pip"] if name.startswith("pip") else [name]
             return subprocess.call(tool + text.split(), stdin=subprocess.DEVNULL) and None
-        if name in QUIET:
+        if name in QUIET or (name in ("load_ext", "reload_ext") and text.strip() in ("autoreload", "sql")):
             return None
         if name in SHELL_WORDS:
             return self.system(name + " " + text)
         work = getattr(self, "line_" + name, None)
         if work is None:
-            raise UsageError("there is no command %%%s here" % name)
+            shell = self.ipython()
+            if shell is None or shell.find_line_magic(name) is None:
+                raise UsageError("there is no command %%%s here" % name)
+            return shell.run_line_magic(name, text)
         return work(text)
 
     def run_cell_magic(self, name, text, body, line=1):
@@ -239,7 +247,10 @@ class Shell:
             return None
         work = getattr(self, "cell_" + name, None)
         if work is None:
-            raise UsageError("there is no command %%%%%s here" % name)
+            shell = self.ipython()
+            if shell is None or shell.find_cell_magic(name) is None:
+                raise UsageError("there is no command %%%%%s here" % name)
+            return shell.run_cell_magic(name, text, body)
         return work(text, body_lines)
 
     def run_again(self, body):
@@ -278,13 +289,16 @@ class Shell:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             print("CPU times: %.3g s; wall time: %.3g s" % (cpu, wall))
 
-    def line_timeit(self, text):
+    def line_timeit(self, text, setup="pass"):
         import timeit
 
-        timer = timeit.Timer(text, globals=driver.namespace)
-        count, _ = timer.autorange()
-        best = min(timer.repeat(3, count)) / count
-        print("%.3g s per loop (best of 3, %d loops each)" % (best, count))
+        given, code = TIMES.match(text).groups()
+        wanted = {key: int(value) for key, value in re.findall(r"-([nr])\s*(\d+)", given)}
+        timer = timeit.Timer(code, setup, globals=driver.namespace)
+        count = wanted.get("n") or timer.autorange()[0]
+        runs = wanted.get("r") or 3
+        best = min(timer.repeat(runs, count)) / count
+        print("%.3g s per loop (best of %d, %d loops each)" % (best, runs, count))
 
     def line_who(self, text):
         print("  ".join(sorted(name for name in driver.namespace if not name.startswith("_"))))
@@ -308,7 +322,15 @@ class Shell:
         self.timed(lambda: self.run_again(body))
 
     def cell_timeit(self, text, body):
-        self.line_timeit(body.strip("\n"))
+        given, setup = TIMES.match(text).groups()
+        self.line_timeit(given + " " + body.strip("\n"), setup or "pass")
+
+    def cell_sql(self, text, body):
+        report = driver.part("sql")["run"](body, None)
+        if report and "error" in report:
+            raise UsageError(report["error"]["traceback"])
+        if report:
+            raise KeyboardInterrupt
 
     def cell_capture(self, text, body):
         import contextlib
@@ -348,6 +370,7 @@ def evaluate(text):
 
 
 SHELL = Shell()
+driver.part("ipython")["prepare"](SHELL)
 
 
 def get_ipython():

@@ -20,7 +20,7 @@ from . import jupyter, recipes
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
-PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams", "sql")
+PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams", "sql", "ipython")
 
 
 class Runtime(Value):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..facts import UNKNOWN
 from .expand import SUBSCRIPT_CODE
 from .options import spec, take
-from .state import SPLIT, Machine, Run, clean, known
+from .state import SPLIT, Machine, Run, clean, content, joined, known, write, written
 from .words import unescape
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z_0-9]*)(\+?)=(.*)\Z", re.DOTALL)
@@ -25,17 +25,6 @@ def change_folder(machine: Machine, run: Run) -> str | None:
     target = run.words[taken.rest] if taken.rest < len(run.words) else "~"
     run.state.folder = UNKNOWN if run.words[0] == "popd" or target == "-" else joined(run.state.folder, clean(target))
     return ""
-
-
-def joined(folder: str, path: str) -> str:
-    """`path` as seen from `folder`."""
-    if path.startswith(("/", "~")):
-        whole = path
-    elif folder.startswith(UNKNOWN) or path.startswith(UNKNOWN):
-        return UNKNOWN
-    else:
-        whole = f"{folder}/{path}" if folder else path
-    return whole if UNKNOWN in whole else posixpath.normpath(whole).replace("//", "/")
 
 
 def declare(machine: Machine, run: Run) -> str | None:
@@ -145,11 +134,15 @@ def source(machine: Machine, run: Run) -> str | None:
     machine.emit(run)
     taken = take(run.words, spec(values="p"))
     path = run.words[taken.rest] if taken.rest < len(run.words) else ""
-    text = machine.files.get(path)
-    if path in ("/dev/stdin", "/dev/fd/0"):
-        text = run.context.input
-    if text is not None:
-        return machine.read_code(text, run, "source")
+    texts = written(machine, run, path)
+    if path in ("/dev/stdin", "/dev/fd/0") and run.context.input is not None:
+        texts = (run.context.input,)
+    if texts:
+        before = run.state.copy()
+        for text in texts:
+            machine.read_code(text, run, "source")
+            run.state.join(before)
+        return None
     if not known(path) or path.startswith(("/dev/fd/", "/dev/stdin")):
         machine.note(f"the file that {run.words[0]!r} runs is not known")
     run.state.forget()
@@ -227,7 +220,7 @@ def formatted(shape: str, values: list[str]) -> str | None:
 def concatenate(machine: Machine, run: Run) -> str | None:
     machine.emit(run)
     files = [word for word in run.words[1:] if not word.startswith("-") or word == "-"]
-    texts = [run.context.input if word == "-" else machine.files.get(word) for word in files or ["-"]]
+    texts = [run.context.input if word == "-" else content(machine, run, word) for word in files or ["-"]]
     if any(word.startswith("-") and word != "-" for word in run.words[1:]):
         return None
     return None if None in texts else "".join(text for text in texts if text)
@@ -236,10 +229,7 @@ def concatenate(machine: Machine, run: Run) -> str | None:
 def tee(machine: Machine, run: Run) -> str | None:
     machine.emit(run)
     for word in run.words[1:]:
-        if run.context.input is not None and not run.words[1].startswith("-"):
-            machine.files[word] = run.context.input
-        else:
-            machine.files.pop(word, None)
+        write(machine, run, word, run.context.input if not run.words[1].startswith("-") else None)
     return run.context.input
 
 

@@ -27,9 +27,13 @@ def arguments_from_input(machine: Machine, run: Run) -> str | None:
         words = [given.strip()] if given is not None and known(given) and "\n" not in given.strip() else [UNKNOWN]
         rest = [word.replace(mark, words[0]) for word in rest]
         words = []
-    inner = run.inside("xargs", [*rest, *words])
-    inner.context = inner.context._replace(input="")
-    return machine.execute(inner)
+    most = taken.value("-n", "--max-args", "-L", "--max-lines") or ""
+    size = int(most) if most.isdigit() and int(most) else len(words) or 1
+    for at in range(0, max(len(words), 1), size):
+        inner = run.inside("xargs", [*rest, *words[at : at + size]])
+        inner.context = inner.context._replace(input="")
+        machine.execute(inner)
+    return None
 
 
 _FIND_TESTS_WITH_VALUE = frozenset(

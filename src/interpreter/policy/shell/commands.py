@@ -7,7 +7,7 @@ import re
 from . import builtins, carriers, interpreters, vcs, wrappers
 from .builtins import BUILTINS, Handler
 from .interpreters import LANGUAGES, SHELLS, language_of
-from .state import SPLIT, Machine, Run, child, clean, known
+from .state import SPLIT, Machine, Run, child, clean, joined, known, written
 
 CARRIERS: dict[str, Handler] = {
     **dict.fromkeys(SHELLS, interpreters.shell),
@@ -70,15 +70,15 @@ def execute(machine: Machine, run: Run) -> str | None:
             builtins.subscripts(machine, word)
     from_fetched(machine, run, name)
     machine.emit(run)
-    text = machine.files.get(name)
-    if text and not plain:
-        script(machine, run, text)
+    if not plain:
+        for text in written(machine, run, name):
+            script(machine, run, text)
     return None
 
 
 def from_fetched(machine: Machine, run: Run, program: str) -> None:
     """A program that was written by a command of this text comes from that."""
-    run.sources = (*run.sources, *machine.fetched.get(program, ()))
+    run.sources = (*run.sources, *machine.fetched.get(joined(run.state.folder, clean(program)), ()))
 
 
 def script(machine: Machine, run: Run, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .options import spec, take
-from .state import SPLIT, Machine, Run, child, clean, known
+from .state import SPLIT, Machine, Run, child, clean, known, written
 from .words import unescape
 
 SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "yash", "fish", "csh", "tcsh"])
@@ -128,18 +128,18 @@ def shell_code(machine: Machine, run: Run, name: str, code: str, arguments: list
 def shell_file(machine: Machine, run: Run, name: str, rest: list[str]) -> str | None:
     path = rest[0]
     if path in ("/dev/stdin", "/dev/fd/0", "-"):
-        text = run.context.input
-        if text is None:
+        if run.context.input is None:
             machine.note(f"{name!r} reads its commands from a pipe or file that is not known")
+        else:
+            shell_code(machine, run, name, run.context.input, rest, name)
     elif path == "/dev/fd/63":
-        text = None
         machine.note(f"{name!r} runs what other commands print")
     elif not known(path):
-        text = None
         machine.note(f"the file that {name!r} runs is not known")
     else:
-        text = machine.files.get(path)
-    return shell_code(machine, run, name, text, rest, name) if text else None
+        for text in written(machine, run, path):
+            shell_code(machine, run, name, text, rest, name)
+    return None
 
 
 def interpreter(machine: Machine, run: Run) -> str | None:
@@ -164,8 +164,8 @@ def interpreter(machine: Machine, run: Run) -> str | None:
             code = [run.context.input]
     elif not code and rest and rest[0] == "/dev/fd/63":
         machine.note(f"{name!r} runs what other commands print")
-    elif not code and rest and rest[0] in machine.files and language != "awk":
-        code = [machine.files[rest[0]]]
+    elif not code and rest and language != "awk":
+        code = list(written(machine, run, rest[0]))
     text = "\n".join(code)
     if text and not known(text):
         machine.note(f"the program that {name!r} runs is not known for certain")

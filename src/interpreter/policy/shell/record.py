@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..facts import Call, Command, Reading
 from .effects import Effects, effects_of
 from .expand import SUBSCRIPT_CODE
-from .state import Run, clean
+from .state import Run, clean, joined
 from .tree import Budget, Part, Word
 
 MOST_STEPS = 60_000
@@ -20,7 +20,7 @@ class Record:
     def __init__(self, environ: Mapping[str, str] | None, *, steps: int = MOST_STEPS) -> None:
         self.environ = environ
         self.budget = Budget(steps)
-        self.files: dict[str, str] = {}
+        self.files: dict[str, tuple[str, ...]] = {}
         self.fetched: dict[str, tuple[str, ...]] = {}
         self.commands: list[Command] = []
         self.unknown: list[str] = []
@@ -59,7 +59,7 @@ class Record:
         )
         self.commands.append(command)
         for path in writes:
-            self.fetched[path] = tuple(dict.fromkeys((*fed_by, command.name)))
+            self.fetched[joined(run.state.folder, clean(path))] = tuple(dict.fromkeys((*fed_by, command.name)))
 
     @staticmethod
     def placed(path: str, folder: str) -> str:

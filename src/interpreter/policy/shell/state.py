@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
@@ -116,10 +117,10 @@ class Machine(Protocol):
 
     environ: Mapping[str, str] | None
     budget: Budget
-    files: dict[str, str]
-    """What the program itself has written into files, where that is known."""
+    files: dict[str, tuple[str, ...]]
+    """By place: what the program itself may have redirected into files; UNKNOWN for a text that is not known."""
     fetched: dict[str, tuple[str, ...]]
-    """Files that commands wrote, and their names: `curl -o x`."""
+    """By place: files that commands wrote, and their names: `curl -o x`."""
 
     def note(self, sentence: str) -> None:
         """Something cannot be resolved."""
@@ -150,6 +151,34 @@ class Machine(Protocol):
     def read_code(self, code: str, run: Run, wrapper: str, *, state: State | None = None, host: str = "") -> str | None:
         """Read a text that a shell will run; in a shell of its own with `state`, else in this one."""
         ...
+
+
+def joined(folder: str, path: str) -> str:
+    """`path` as seen from `folder`."""
+    if path.startswith(("/", "~")):
+        whole = path
+    elif folder.startswith(UNKNOWN) or path.startswith(UNKNOWN):
+        return UNKNOWN
+    else:
+        whole = f"{folder}/{path}" if folder else path
+    return whole if UNKNOWN in whole else posixpath.normpath(whole).replace("//", "/")
+
+
+def written(machine: Machine, run: Run, path: str) -> tuple[str, ...]:
+    """The texts that this program may have written into a file before; empty if it wrote nothing."""
+    return machine.files.get(joined(run.state.folder, clean(path)), ())
+
+
+def content(machine: Machine, run: Run, path: str) -> str | None:
+    """What a file holds, if that is known."""
+    texts = written(machine, run, path)
+    return texts[0] if len(texts) == 1 else None
+
+
+def write(machine: Machine, run: Run, path: str, text: str | None) -> None:
+    """A file gets a text (None: not known which); it may have kept what it had."""
+    place = joined(run.state.folder, clean(path))
+    machine.files[place] = tuple(dict.fromkeys((*machine.files.get(place, ()), UNKNOWN if text is None else text)))
 
 
 def child(run: Run) -> State:

@@ -7,7 +7,7 @@ from .expand import SUBSCRIPT_CODE, Expander
 from .loops import assigned
 from .parse import Parser
 from .record import Record
-from .state import SPLIT, Context, Run, State, clean, known
+from .state import SPLIT, Context, Run, State, clean, content, known, write
 from .tree import (
     Assign,
     Back,
@@ -270,7 +270,7 @@ class Walker(Record):
             return
         if op in ("<", "<>", "<&"):
             if redirect.descriptor in ("", "0"):
-                run.context = run.context._replace(input=self.files.get(path) if path != "/dev/null" else "")
+                run.context = run.context._replace(input=content(self, run, path) if path != "/dev/null" else "")
             if path not in NOWHERE and path != "/dev/fd/63":
                 run.reads.append(path)
         if op not in ("<", "<&") and path not in NOWHERE and not path.startswith("/dev/fd/"):
@@ -326,10 +326,8 @@ class Walker(Record):
         output = self.execute(run)
         if run.writes:
             for path in run.writes:
-                if output is not None and len(run.writes) == 1 and node.redirects[-1].op in (">", ">|"):
-                    self.files[path] = output
-                else:
-                    self.files.pop(path, None)
+                plain = len(run.writes) == 1 and node.redirects[-1].op in (">", ">|")
+                write(self, run, path, output if plain else None)
             return None
         return output
 

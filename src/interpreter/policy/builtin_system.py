@@ -60,7 +60,7 @@ SYSTEM: tuple[tuple[str, dict[str, Any]], ...] = (
         "match": ("rm -rf /", "rm -rf /*", "rm -rf ~", "rm -rf $HOME", "rm -rf ../../..", "rm -rf /etc", "rm -rf $X",
                   ("python", "import shutil\nshutil.rmtree('/')"),
                   ("javascript", "require('fs').rmSync('/', {recursive: true})")),
-        "not_match": ("rm -rf build", "rm -rf ./node_modules", "rm -f $X", "rm -rf /tmp/x",
+        "not_match": ("rm -rf build", "rm -rf ./node_modules", 'rm -f "$X"', "rm -rf /tmp/x",
                       "find . -name '*.pyc' -delete"),
     }),
     ("question", {
@@ -225,7 +225,7 @@ SYSTEM: tuple[tuple[str, dict[str, Any]], ...] = (
                     "~/.bashrc", "~/.profile", "~/.aws/**", "~/.kube/**", "/boot/**", "/lib/**", "/usr/bin/**",
                     "/bin/**",
                     "~/Documents", "~/Desktop", "~/Downloads", "~/Pictures", "~/.config", "~/.local"),
-        "match": ("rm /etc/passwd", "rm -f ~/.ssh/id_rsa", "mv ~/.ssh /tmp/x"),
+        "match": ("rm /etc/passwd", "rm -f ~/.ssh/id_rsa"),
         "not_match": ("rm -f id.txt",),
     }),
     ("catastrophe", {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..types.rules import Circumstances, Decision, Reason, Verdict
 from .facts import Call, Command, Reading
 from .match import MAYBE, NO, YES, command_covered, command_fits, host_fits, name_fits, word_fits
-from .operations import branches_of, contexts_of, namespaces_of
+from .operations import branches_of, contexts_of, hosts_of, namespaces_of
 from .paths import Ground, lies_in, path_fits
 from .rules import STRICTNESS, Rule, strictest
 
@@ -151,7 +151,7 @@ def _effects_fit(rule: Rule, subject: Subject | Reading, ground: Ground) -> int:
             found = (path_fits(patterns, one, ground, folder=folder, recursive=deep) for one in paths)
             sure = min(sure, max(found, default=NO))
     if rule.host and sure:
-        hosts = [*subject.hosts, *([subject.host] if isinstance(subject, Command) and subject.host else [])]
+        hosts = [*subject.hosts, *(hosts_of(subject) if isinstance(subject, Command) else ())]
         sure = min(sure, max((host_fits(rule.host, one.rpartition("@")[2]) for one in hosts), default=NO))
     return sure
 
@@ -200,11 +200,12 @@ def conclude(
     closed: bool,
 ) -> Verdict:
     """Strictest wins; an `allow` lifts the built-in questions that yield, for what it covers."""
-    decided = [(match, decision_of(match, circumstances)) for match in matches]
+    decided: list[tuple[Match, Decision]] = [(match, decision_of(match, circumstances)) for match in matches]
     allowed = {match.subject for match, decision in decided if decision == "allow"}
     whole = any(m.subject == WHOLE and d == "allow" and not m.rule.unknown for m, d in decided)
     unknown = () if any(m.rule.unknown and d == "allow" for m, d in decided) else reading.unknown
     kept: list[tuple[Match, Decision]] = []
+    one: Decision
     for match, one in decided:
         lifted = match.subject in allowed or whole
         if one == "ask" and match.rule.yields and match.rule.layer == "built-in" and lifted:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .facts import UNKNOWN
+from .facts import UNKNOWN, Command
 
 CLUSTER_PROGRAMS = frozenset(("kubectl", "oc", "helm", "k9s", "stern", "kustomize", "argocd", "flux", "istioctl"))
+SERVER_PROGRAMS = frozenset(("psql", "mysql", "mariadb", "mysqladmin", "mysqldump", "pg_dump", "redis-cli", "mongo",
+                             "mongosh", "sqlcmd", "clickhouse-client", "ansible", "ansible-playbook"))  # fmt: skip
 PUSH_VALUED = frozenset(("-o", "--push-option", "--repo", "--receive-pack", "--exec"))
 GIT_VALUED = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env"))
 BRANCH_WORDS = frozenset(("reset", "rebase", "branch", "checkout", "switch", "merge", "filter-branch", "update-ref"))
@@ -109,6 +111,14 @@ def contexts_of(words: Sequence[str]) -> tuple[str, ...]:
     plain = _plain(words[1:], frozenset(("-n", "--namespace", "--kubeconfig")))
     if plain[:2] in (["config", "use-context"], ["config", "use"]):
         found += plain[2:3]
+    return tuple(found)
+
+
+def hosts_of(command: Command) -> tuple[str, ...]:
+    """Where it runs, and the servers that its options name, beside those of its addresses."""
+    found = [command.host] if command.host else []
+    if command.name in SERVER_PROGRAMS:
+        found += _values(command.words, ("-h", "--host", "--hostname", "-H", "-S", "--server", "-i", "--inventory"))
     return tuple(found)
 
 

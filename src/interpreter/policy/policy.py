@@ -16,7 +16,11 @@ from .match import NO, YES, name_fits
 from .paths import Ground, path_fits
 from .rules import Rule
 
-READERS: dict[str, tuple[str, str]] = {}
+READERS: dict[str, tuple[str, str]] = {
+    "shell": ("shell", "read_shell"),
+    "python": ("code.python", "read_python"),
+    "javascript": ("code.javascript", "read_javascript"),
+}
 """Language to module and function; the readers are loaded when their language is judged first."""
 DEEPEST = 4
 """Programs within programs (`sh -c "python -c ..."`) that are read; what lies deeper counts as unknown."""
@@ -69,7 +73,7 @@ def _joined(found: Reading, inner: Sequence[Command], depth: int) -> Reading:
             continue
         readings.append(_read(language, code, depth + 1))
     return Reading(
-        commands=tuple(one for reading in readings for one in reading.commands),
+        commands=tuple(one for reading in readings for one in reading.commands if one.words),
         calls=tuple(one for reading in readings for one in reading.calls),
         deletes=tuple(one for reading in readings for one in reading.deletes),
         writes=tuple(one for reading in readings for one in reading.writes),

@@ -1,0 +1,1 @@
+"""Readers of Python and JavaScript, by their syntax trees."""

@@ -11,22 +11,30 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..text.redact import Redactor
-from ..types.actions import Completion, Display, ErrorReport, Observation
+from ..types.actions import Action, Completion, Display, ErrorReport, Observation
 from ..types.events import (
     ActionFinished,
+    ActionProposed,
     ApprovalRequested,
+    ApprovalResolved,
+    CodeDelta,
     Event,
     KernelEvent,
+    ModelAnswered,
     ModelFailed,
     NetworkAttempt,
     NoteAdded,
     OutputChunk,
     Progress,
     Quarantined,
+    ReasoningDelta,
+    TextDelta,
     TurnFinished,
+    TurnStarted,
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
+E = TypeVar("E", ActionProposed, ApprovalResolved)
 CLEANED: dict[type[Any], tuple[str, ...]] = {
     OutputChunk: ("text",),
     Progress: ("text",),
@@ -88,3 +96,38 @@ def replaced(redactor: Redactor, value: T, fields: tuple[str, ...]) -> T:
         if new != old:
             changed[name] = new
     return msgspec.structs.replace(value, **changed) if changed else value
+
+
+def public(redactor: Redactor, event: Event) -> Event:
+    """The event for a log of somebody else's (the standard output of a run): the words of person and model as well.
+
+    In code known values alone are taken out, so that nothing can be hidden from who approves it behind a text that only
+    looks like a secret. Its hash stays that of the exact code.
+    """
+    match event:
+        case TextDelta() | ReasoningDelta() | CodeDelta():
+            text = redactor.known(event.text)
+            return event if text is event.text else msgspec.structs.replace(event, text=text)
+        case TurnStarted():
+            return replaced(redactor, event, ("text",))
+        case NoteAdded():
+            return replaced(redactor, event, ("text",))
+        case ModelAnswered():
+            calls = tuple(
+                msgspec.structs.replace(call, arguments=redactor.known(call.arguments)) for call in event.calls
+            )
+            told = replaced(redactor, event, ("text", "prose", "reasoning") if event.prose else ("text", "reasoning"))
+            return told if calls == event.calls else msgspec.structs.replace(told, calls=calls)
+        case ActionProposed():
+            return with_public_code(redactor, event, event.action)
+        case ApprovalResolved() if event.action is not None:
+            return with_public_code(redactor, event, event.action)
+        case _:
+            return event
+
+
+def with_public_code(redactor: Redactor, event: E, action: Action) -> E:
+    code = redactor.known(action.code)
+    if code is action.code:
+        return event
+    return msgspec.structs.replace(event, action=msgspec.structs.replace(action, code=code))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
+from ...session.redaction import public
+from ...text.redact import Redactor, secret_values
 from ...types.actions import Action
 from ...types.base import to_json
 from ...types.events import (
@@ -33,10 +36,13 @@ def write_line(value: object) -> None:
 
 
 class JsonLines:
-    """`--output jsonl`: every event, live ones as well, as a line; nothing else."""
+    """`--output jsonl`: every event, live ones as well, as a line without secrets; nothing else."""
+
+    def __init__(self) -> None:
+        self._redactor = Redactor(secret_values(os.environ))
 
     def show(self, event: Event) -> None:
-        write_line(event)
+        write_line(public(self._redactor, event))
 
     def ask(self, question: Question) -> None:
         say(question_text(question))

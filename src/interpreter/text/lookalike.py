@@ -65,7 +65,7 @@ def is_form(character: str) -> bool:
     if character.isascii() or character in "ªº":
         return False
     plain = unicodedata.normalize("NFKC", character)
-    return plain != character and len(plain) == 1 and plain.isascii() and plain.isalnum()
+    return plain != character and len(plain) == 1 and plain.isascii() and plain.isalpha()
 
 
 def script_of(character: str) -> str:

@@ -98,7 +98,7 @@ def test_a_program_gives_typed_values(place: Place) -> None:
         ("max_retries: 1.5\n", 1, "a whole number from 0 to 1000"),
         ("max_retries: true\n", 1, "a whole number"),
         ("auto_run: 1\n", 1, "true or false"),
-        ("\nsandbox: jail\n", 2, "one of off, host, auto, landlock, container, bubblewrap"),
+        ("\nsandbox: jail\n", 2, "one of off, host, auto, landlock"),
         ("llm: 3\n", 1, "is a group of settings"),
         ("llm.temperature: 3\n", 1, "a number from 0 to 2"),
         ("limits:\n  memory: lots\n", 2, "a size such as"),

@@ -14,6 +14,8 @@ import socket
 import stat
 import struct
 
+from . import mapped
+
 AT_FDCWD = -100
 AT_EMPTY_PATH, AT_RECURSIVE = 0x1000, 0x8000
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
@@ -22,7 +24,7 @@ ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 NR_OPEN_TREE, NR_MOVE_MOUNT, NR_MOUNT_SETATTR, NR_OPENAT2 = 428, 429, 442, 437
 RESOLVE_NO_LINKS = 0x02 | 0x04
 NEWNS, NEWUSER = 0x00020000, 0x10000000
-NS_GET_USERNS = 0xB701
+NS_GET_USERNS, NS_GET_OWNER_UID = 0xB701, 0xB704
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,8 +70,13 @@ def attach(pid: int, source: str, path: str, *, writable: bool) -> None:
     if os.path.sameopenfile(inside, mine := os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)):
         raise OSError(f"process {pid} is in no sandbox of its own")
     os.close(mine)
-    tree, is_folder = copy_of(source, writable=writable)
+    identity = owner_of(owner)
+    tree, is_folder = copy_of(source, writable=writable, identity=identity)
     checked(libc.setns(ctypes.c_int(owner), ctypes.c_int(NEWUSER)), "entering the sandbox")
+    if os.geteuid() != identity:
+        # Root is nobody in there; what is made in the sandbox has to belong to somebody that it knows.
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
     checked(libc.setns(ctypes.c_int(inside), ctypes.c_int(NEWNS)), "entering the sandbox")
     os.fchdir(root)
     os.chroot(".")
@@ -87,7 +94,12 @@ def attach(pid: int, source: str, path: str, *, writable: bool) -> None:
     checked(moved, f"showing {path}")
 
 
-def copy_of(source: str, *, writable: bool) -> tuple[int, bool]:
+def owner_of(namespace: int) -> int:
+    """Who made a user namespace: ourselves, or the identity that root's programs have."""
+    return int(struct.unpack("=I", fcntl.ioctl(namespace, NS_GET_OWNER_UID, struct.pack("=I", 0)))[0])
+
+
+def copy_of(source: str, *, writable: bool, identity: int) -> tuple[int, bool]:
     """A detached copy of the mount under `source`, and whether it is a folder.
 
     Copying needs rights over a mount namespace, so an ordinary user's copy is made by a child in one of its own. We
@@ -102,6 +114,8 @@ def copy_of(source: str, *, writable: bool) -> tuple[int, bool]:
             if os.geteuid() != 0:
                 own_namespace()
             tree, is_folder = detached(source, writable=writable)
+            if os.geteuid() != identity:
+                mapped.map_tree(tree, mapped.mapping(identity), source)
             socket.send_fds(theirs, [b"d" if is_folder else b"f"], [tree])
             status = 0
         except BaseException as error:

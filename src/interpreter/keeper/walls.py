@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from . import wayout
+from . import mapped, wayout
 
 SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:"
@@ -76,6 +76,8 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
     limit(launch.get("rlimits") or {}, backend)
     if backend == "bubblewrap":
         launch["argv"] = with_descriptors(launch["argv"], launch.get("seccomp") or b"")
+        if launch.get("identity"):
+            launch["argv"] = mapped.become(launch["argv"], launch["identity"], keep)
     elif backend == "landlock":
         die_with_parent()
         drop_capabilities()

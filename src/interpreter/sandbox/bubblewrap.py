@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal, NamedTuple
 
 from ..errors import SandboxUnavailable
@@ -19,6 +20,10 @@ from .system import system, within
 
 SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:{path}@"
+MAPPED_HERE = "@mapped:{path}@"
+IDENTITY = 2_000_000_001
+"""What root's programs are to the kernel where mounts can be mapped; no user of a machine has this number."""
+MAPPED = Path(__file__).parents[1] / "keeper" / "mapped.py"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 NEWER_OPTIONS = ("--disable-userns", "--ro-bind-fd")
 SYSTEM_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin")
@@ -57,18 +62,29 @@ class Bubblewrap:
             raise SandboxUnavailable(*self.missing())
         features = options_of(program, self.identity())
         mounts = plan(profile)
+        mapped = os.geteuid() == 0 and not profile.sockets and self._maps(program, sources(profile, mounts))
         command = [program, *NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        if mapped:
+            command += ["--uid", "0", "--gid", "0"]
         if "--disable-userns" in features:
             command.append("--disable-userns")
         if profile.network == "closed":
             command.append("--unshare-net")
         command += ["--hostname", "sandbox", *system_arguments()]
         env = dict(profile.environment)
-        command += temporary(env, profile, mounts)
+        command += temporary(env, profile, mounts, mapped=mapped)
         command += [word for path in profile.devices for word in ("--dev-bind", path, path)]
-        command += mount_arguments(mounts, by_descriptor="--ro-bind-fd" in features)
+        command += mount_arguments(mounts, by_descriptor="--ro-bind-fd" in features, mapped=mapped)
         command += ["--remount-ro", "/proc", "--remount-ro", "/"]
-        command += ["--chdir", profile.workspace, "--seccomp", SECCOMP_HERE, "--", *bounded(profile), *argv]
+        command += [
+            "--chdir",
+            profile.workspace,
+            "--seccomp",
+            SECCOMP_HERE,
+            "--",
+            *bounded(profile, mapped=mapped),
+            *argv,
+        ]
         return Launch(
             backend=self.name,
             argv=tuple(command),
@@ -76,10 +92,27 @@ class Bubblewrap:
             cwd="/",
             rlimits=rlimits(profile),
             seccomp=build("namespace"),
+            identity=IDENTITY if mapped else None,
             mount_slot="/",
             cgroup=cgroup(profile),
             proxy=proxy(profile),
         )
+
+    def _maps(self, program: str, paths: Iterable[str]) -> bool:
+        """Whether these folders can be shown to root's programs as somebody else's; tried once for each file system."""
+        devices: dict[int, str] = {}
+        for path in paths:
+            devices.setdefault(os.stat(path).st_dev, path)
+        keys = {f"mapped {device} {self.identity()}": path for device, path in devices.items()}
+        unknown = {key: path for key, path in keys.items() if recall(key) is None}
+        if unknown:
+            command = [sys.executable, "-I", "-S", str(MAPPED), program, *unknown.values()]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            for key, answer in zip(unknown, done.stdout.split() or ["no"] * len(unknown), strict=False):
+                remember(key, answer)
+                if answer != "yes":
+                    return False
+        return all(recall(key) != "no" for key in keys)
 
     def missing(self) -> tuple[str, str]:
         if self._program() is None:
@@ -175,7 +208,14 @@ def system_arguments() -> list[str]:
     return [*words, "--proc", "/proc", "--dev", "/dev"]
 
 
-def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount]) -> list[str]:
+def sources(profile: Profile, mounts: Iterable[Mount]) -> Iterable[str]:
+    """What of the host's is bound, beside the system's folders."""
+    folder = profile.environment.get("TMPDIR", "")
+    paths = [mount.path for mount in mounts if mount.kind != "hide"] + ([folder] if folder in profile.writable else [])
+    return dict.fromkeys(os.path.realpath(path) for path in paths)
+
+
+def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount], *, mapped: bool) -> list[str]:
     """A private /tmp, the same for all kernels of the session, with names short enough for sockets.
 
     Where something else has to appear below /tmp it is empty and each kernel's own: a folder that a program inside
@@ -184,7 +224,7 @@ def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount]) ->
     folder = env.get("TMPDIR", "")
     if folder in profile.writable and not any(within(mount.path, ("/tmp",)) for mount in mounts):
         env["TMPDIR"] = "/tmp"
-        return ["--bind", folder, "/tmp"]
+        return ["--bind", MAPPED_HERE.format(path=os.path.realpath(folder)) if mapped else folder, "/tmp"]
     words = ["--perms", "1777", "--tmpfs", "/tmp"]
     # What is written beside a mount there would be lost unnoticed; so it is refused.
     above = {str(parent) for mount in mounts for parent in PurePath(mount.path).parents}
@@ -193,18 +233,19 @@ def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount]) ->
     return words
 
 
-def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool) -> list[str]:
+def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool, mapped: bool = False) -> list[str]:
     words: list[str] = []
     masks: list[str] = []
     for path, kind in mounts:
+        source = MAPPED_HERE.format(path=os.path.realpath(path)) if mapped else path
         if kind == "write":
-            words += ["--bind", path, path]
-        elif kind == "read":
-            words += ["--ro-bind", path, path]
+            words += ["--bind", source, path]
+        elif kind == "read" or (kind == "protect" and mapped):
+            words += ["--ro-bind", source, path]
         elif kind == "protect":
             # A kernel that already runs may swap this name for a link while we look: the descriptor cannot be swapped.
-            source = ["--ro-bind-fd", OPEN_HERE.format(path=path)] if by_descriptor else ["--ro-bind", path]
-            words += [*source, path]
+            words += ["--ro-bind-fd", OPEN_HERE.format(path=path)] if by_descriptor else ["--ro-bind", path]
+            words.append(path)
         elif os.path.isdir(path):
             words += ["--perms", "0111", "--tmpfs", path]
             masks += ["--remount-ro", path]
@@ -213,9 +254,9 @@ def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool) -> list[str
     return words + masks
 
 
-def bounded(profile: Profile) -> list[str]:
+def bounded(profile: Profile, *, mapped: bool) -> list[str]:
     """Sets the bound on processes from inside, where the kernel counts those of this sandbox alone."""
     count = profile.limits.processes
-    if count is None or os.geteuid() == 0 or not os.access(PRLIMIT, os.X_OK):
+    if count is None or (os.geteuid() == 0 and not mapped) or not os.access(PRLIMIT, os.X_OK):
         return []
     return [PRLIMIT, f"--nproc={count}", "--"]

@@ -19,15 +19,28 @@ from interpreter.text.i18n import set_language
 @pytest.mark.parametrize("name", [key.name for key in KEYS.values() if key.flags])
 def test_every_flag_in_both_spellings(name: str) -> None:
     key = KEYS[name]
-    given = "true" if key.kind == "bool" else ["x"] if key.kind in ("paths", "names") else "x"
+    given = "true" if key.kind == "bool" else ["x"] if key.kind in ("paths", "names", "hosts") else "x"
+    if key.bare:
+        given = key.choices[-1]
     for flag in (*key.flags, key.flags[0].replace("_", "-")):
-        words = [flag] if key.kind == "bool" else [flag, "x"]
+        words = [flag] if key.kind == "bool" else [flag, key.choices[-1] if key.bare else "x"]
         assert parse(words).flags == {name: given}
         assert parse([*words, "the task"]).task == "the task"
     if key.kind == "bool":
         assert parse(["--no-" + key.flags[0][2:].replace("_", "-")]).flags == {name: "false"}
     else:
+        given = given if not key.bare else "x"
         assert parse([key.flags[0] + "=x"]).flags == {name: given}
+
+
+def test_a_flag_that_may_stand_alone_leaves_the_task_alone() -> None:
+    assert parse(["--network", "fetch it"]) == parse(["--network=open", "fetch it"])
+    assert parse(["fetch it", "--network"]).flags == {"network": "open"}
+    found = parse(["--network", "ask", "fetch it"])
+    assert found.flags == {"network": "ask"} and found.task == "fetch it"
+    assert parse(["--no-network", "x"]).flags == {"network": "off"}
+    assert parse(["--network", "sessions", "list"]).command == "sessions"
+    assert parse(["--", "--network", "x"][:2]).task == "--network"
 
 
 def test_the_short_flags_of_the_field() -> None:

@@ -168,6 +168,10 @@ def test_an_unreadable_file_is_refused(place: Place) -> None:
         ("", "sandbox: host\n", "sandbox"),
         ("", "sandbox: off\n", "sandbox"),
         ("", "network: true\n", "network"),
+        ("", "network: ask\n", "network"),
+        ("network: ask\n", "network: open\n", "network"),
+        ("network: off\n", "network: ask\n", "network"),
+        ("", "allow_host: [evil.example]\n", "allow_host"),
         ("", "readable: [/etc]\n", "readable"),
         ("", "writable: [/etc]\n", "writable"),
         ("", "api_base: http://evil.example/v1\n", "llm.api_base"),
@@ -199,7 +203,9 @@ def test_a_project_may_not_loosen(place: Place, user: str, project: str, name: s
     ("user", "project", "name", "value"),
     [
         ("auto_run: true\n", "auto_run: false\n", "auto_run", False),
-        ("network: true\n", "network: false\n", "network", False),
+        ("network: true\n", "network: false\n", "network", "off"),
+        ("network: open\n", "network: ask\n", "network", "ask"),
+        ("", "network: off\n", "network", "off"),
         ("sandbox: host\n", "sandbox: bubblewrap\n", "sandbox", "bubblewrap"),
         ("", "install: no\n", "install", "no"),
         ("", "safe_mode: ask\n", "safe_mode", "ask"),
@@ -278,6 +284,9 @@ def test_text_and_file_agree() -> None:
     assert from_text(KEYS["llm.prices"], "input=1,output=2") == {"input": 1.0, "output": 2.0}
     assert from_text(KEYS["readable"], "/a:/b") == ("/a", "/b")
     assert from_text(KEYS["auto_run"], "是") is True
+    assert from_text(KEYS["allow_host"], "a.example:443, *.b.example") == ("a.example:443", "*.b.example")
+    for said, meant in ((True, "open"), (False, "off"), ("ask", "ask"), ("open", "open"), ("", "")):
+        assert from_file(KEYS["network"], said) == meant
     assert from_text(KEYS["limits.memory"], "512m") == 512 << 20
 
 

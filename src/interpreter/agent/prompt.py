@@ -28,7 +28,7 @@ def system_prompt(
     """
     reach = {
         "closed": "There is no network.",
-        "proxy": "The network is open through a proxy (set in the environment).",
+        "proxy": "Hosts that rules or the person allow can be reached through a proxy (set in the environment).",
         "host": "The network is open.",
     }[network]
     if sandbox == "host":

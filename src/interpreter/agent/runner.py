@@ -101,10 +101,11 @@ class Runner:
         sandbox: str,
         cap: Callable[[], Cap],
         remedies: tuple[Remedy, ...] = (),
+        begin: Callable[[str], None] | None = None,
     ) -> None:
         self._executor, self._outputs, self._emitter, self._approvals = executor, outputs, emitter, approvals
         self._options, self._limits, self._sandbox, self._cap = options, limits, sandbox, cap
-        self._remedies = remedies
+        self._remedies, self._begin = remedies, begin
         self.kept: list[OutputRef] = []
         """Whole outputs of the session in order; the model knows the n-th as `out<n>`."""
 
@@ -136,6 +137,8 @@ class Runner:
         return await self._finish(action, execution, self._executor.reattach(execution, watcher), watcher)
 
     def _watcher(self, action: Action) -> Watcher:
+        if self._begin is not None:
+            self._begin(action.id)
         return Watcher(action.id, self._emitter, self._approvals)
 
     async def _finish(

@@ -14,6 +14,7 @@ from ..agent.grants import Grants
 from ..agent.history import History
 from ..agent.loop import Loop
 from ..agent.mind import Mind
+from ..agent.network import Network
 from ..agent.observe import Cap
 from ..agent.prompt import system_prompt, tools
 from ..agent.remedies import MissingModules
@@ -45,6 +46,7 @@ from ..types.rules import Circumstances
 from ..types.walls import Profile
 from .known import secrets_of
 from .meeting import Meeting
+from .network import network_of, with_network
 from .quarantine import Quarantine
 from .rulebook import open_rules
 from .walled import WalledGrants
@@ -125,7 +127,8 @@ class Composer:
         self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
         self.scratch = log.folder / "scratch"
         self.opened = open_grants(settings.walls.grants, os.environ)
-        self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl")
+        self.rules = open_rules(settings, workspace)
+        self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl", way=log.folder / "way")
         self.workspace = Path(self.walls.profile.workspace)
         self.checks = self._checks()
         self.client = client or HttpModel(settings.llm)
@@ -133,7 +136,6 @@ class Composer:
         options = KernelOptions(python=self.environment.python, readable=self.environment.readable)
         self.kernels = Kernels(run_dir, self.walls, options, self._kernel_event)
         self.languages = tuple(self.kernels.available())
-        self.rules = open_rules(settings, self.workspace)
 
     def _checks(self) -> tuple[Quarantine, ...]:
         """The look after each step; without walls there is none."""
@@ -145,20 +147,21 @@ class Composer:
 
     def _profile(self, workspace: Path) -> Profile:
         walls = self.settings.walls
-        network = "host" if walls.backend == "host" else "proxy" if walls.network else "closed"
+        chosen = resolve(walls.profile, walls.profiles)
+        network = network_of(self.settings, chosen, self.rules.network(), self.opened.hosts)
         profile = workspace_profile(
             workspace,
             self.scratch,
             home=self.home,
             env=self.environment.env,
-            network=network,
+            network=network[0],
             limits=self.settings.limits,
             backend=walls.backend,
             final=False,
         )
-        return shape(
+        shaped = shape(
             profile,
-            resolve(walls.profile, walls.profiles),
+            chosen,
             self.opened,
             environ=os.environ,
             readable=walls.readable,
@@ -166,6 +169,7 @@ class Composer:
             hidden=walls.hidden,
             read_only=walls.read_only,
         )
+        return with_network(shaped, network)
 
     @property
     def where(self) -> str:
@@ -277,6 +281,7 @@ class Composer:
         )
         gate = Gate(agent, approvals, self.hub, self.rules, self._circumstances())
         mind = self._mind()
+        network = self.kernels.network = Network(self.hub, approvals, self.tasks, self.rules.allow_host)
         runner = Runner(
             self.kernels,
             self.log,
@@ -286,7 +291,8 @@ class Composer:
             settings.limits,
             sandbox=self.walls.describe(),
             cap=lambda: Cap(settings.max_output, None) if settings.max_output else mind.cap(),
-            remedies=(MissingModules(self._install, approvals, agent.install), *self.checks),
+            remedies=(MissingModules(self._install, approvals, agent.install), *self.checks, network.notes),
+            begin=network.begin,
         )
         parts = Parts(
             log=self.log,

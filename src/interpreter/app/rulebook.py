@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..config.paths import user_file
 from ..config.settings import Settings
-from ..types.rules import Circumstances, Verdict
+from ..types.rules import Circumstances, NetworkRules, Verdict
 
 
 class Judge(Protocol):
@@ -19,6 +19,8 @@ class Judge(Protocol):
     def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict: ...
 
     def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]: ...
+
+    def network(self) -> NetworkRules: ...
 
     def warm(self) -> float: ...
 
@@ -49,6 +51,15 @@ class Rulebook:
     def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
         return self._loaded().narrow_rule(language, code, verdict)
 
+    def network(self) -> NetworkRules:
+        """The host rules of all layers. Raises PolicyError."""
+        return self._loaded().network()
+
+    def allow_host(self, host: str) -> str:
+        """Add a host to the person's policy file, which is returned. Raises InterpreterError: nothing changed."""
+        importlib.import_module(".policyfile", __package__).add_host(self._own, host, self._check)
+        return str(self._own)
+
     def write(self, rule: str) -> None:
         # YAML is loaded when there is something to write.
         importlib.import_module(".policyfile", __package__).add_rule(self._own, rule, self._check)
@@ -76,6 +87,9 @@ class Unruled:
 
     def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
         return "", ()
+
+    def network(self) -> NetworkRules:
+        return NetworkRules(otherwise="ask")
 
     def warm(self) -> float:
         return 0.0

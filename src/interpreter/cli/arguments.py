@@ -48,6 +48,20 @@ def settle(word: str) -> str:
     return "--" + name[2:].replace("-", "_") + equals + value
 
 
+def bare_flags(words: Sequence[str]) -> list[str]:
+    """`--network "task"` as `--network=open "task"`: a flag that may stand alone takes only a value of its own."""
+    bare = {flag: key for key in KEYS.values() if key.bare for flag in key.flags}
+    found: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--":
+            return [*found, *words[at:]]
+        key = bare.get(word)
+        after = words[at + 1] if at + 1 < len(words) else ""
+        own = ("true", "false", *(choice for choice in key.choices if choice)) if key is not None else ()
+        found.append(f"{word}={key.bare}" if key is not None and after.lower() not in own else word)
+    return found
+
+
 def add_setting_flags(parser: argparse.ArgumentParser, leave_out: Sequence[str] = ()) -> None:
     """The flags of all settings; None stands for one that was not given."""
     for key in KEYS.values():
@@ -60,7 +74,12 @@ def _add(group: Any, key: Key) -> None:
         group.add_argument(*key.flags, dest=key.name, action="store_const", const="true")
         group.add_argument("--no_" + key.flags[0][2:], dest=key.name, action="store_const", const="false")
         return
-    group.add_argument(*key.flags, dest=key.name, action="append" if key.kind in ("paths", "names") else "store")
+    if key.bare:
+        group.add_argument(*key.flags, dest=key.name, nargs="?", const=key.bare)
+        group.add_argument("--no_" + key.flags[0][2:], dest=key.name, action="store_const", const="off")
+        return
+    many = key.kind in ("paths", "names", "hosts")
+    group.add_argument(*key.flags, dest=key.name, action="append" if many else "store")
 
 
 def make_parser() -> Parser:
@@ -78,7 +97,7 @@ def make_parser() -> Parser:
 
 def parse(words: Sequence[str]) -> Arguments:
     """Read the command line. Raises UsageError for what it does not understand."""
-    settled = [settle(word) for word in words]
+    settled = bare_flags([settle(word) for word in words])
     if "--" in words:  # what follows is the task, as it stands
         cut = words.index("--")
         settled[cut:] = words[cut:]

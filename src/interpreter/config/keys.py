@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["text", "bool", "int", "float", "choice", "paths", "names", "map", "prices", "table", "size"]
+Kind = Literal["text", "bool", "int", "float", "choice", "paths", "names", "hosts", "map", "prices", "table", "size"]
 Guard = Literal["", "never", "tighten"]
 
 
@@ -27,6 +27,8 @@ class Key(NamedTuple):
     """What a project's file may do. never: nothing; tighten: only a stricter value; empty: anything."""
     choices: tuple[str, ...] = ()
     """For kind choice, loosest first."""
+    bare: str = ""
+    """For kind choice: what the flag means without a value, and true in a file; false is then `off`."""
     least: float | None = None
     most: float | None = None
     implied: float | None = None
@@ -196,11 +198,21 @@ WALLS = (
     ),
     Key(
         "network",
-        "bool",
-        N_("Let the code reach public hosts, through a proxy of this program."),
+        "choice",
+        N_("What the code may reach, by a broker: off, ask (what no rule names) or open (all public hosts)."),
         ("--network",),
         "walls.network",
         guard="tighten",
+        choices=("", "open", "ask", "off"),
+        bare="open",
+    ),
+    Key(
+        "allow_host",
+        "hosts",
+        N_("Hosts that the code may reach, such as pypi.org, *.example.org:443 or @git-hosts."),
+        ("--allow_host",),
+        "walls.allow_hosts",
+        guard="never",
     ),
     Key(
         "readable",

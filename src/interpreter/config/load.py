@@ -211,4 +211,6 @@ def _rank(key: Key, value: str) -> int:
         return 0 if value in ("off", "host") else 1
     if key.name == "safe_mode":
         return 0 if value == "off" else 1
+    if key.name == "network" and not value:
+        return key.choices.index("off")
     return key.choices.index(value)

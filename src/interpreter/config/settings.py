@@ -17,8 +17,10 @@ class WallOptions(Value):
     """What the person says about the walls; `sandbox` makes a profile of it."""
 
     backend: BackendName = "auto"
-    network: bool = False
-    """True: public hosts can be reached through the proxy on the host's side."""
+    network: Literal["", "off", "ask", "open"] = ""
+    """What the broker on the host's side lets through; empty: off, unless a rule names hosts."""
+    allow_hosts: tuple[str, ...] = ()
+    """Patterns of hosts that may be reached."""
     readable: tuple[str, ...] = ()
     """Absolute paths."""
     writable: tuple[str, ...] = ()

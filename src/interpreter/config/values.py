@@ -27,6 +27,7 @@ def expected(key: Key) -> str:
         "bool": _("true or false"),
         "paths": _("a list of paths"),
         "names": _("a list of names"),
+        "hosts": _("a list of hosts"),
         "map": _("names, each with a text"),
         "prices": _("input, cached and output, each with a number"),
         "table": _("names, each with a value"),
@@ -52,6 +53,8 @@ def from_file(key: Key, raw: object) -> Any:
     """A typed value from a configuration file or from a program; ValueError where it does not fit."""
     if raw is None:
         return None
+    if key.bare and raw != "" and (word := str(raw).strip().lower()) in (*YES, *NO):
+        raw = "off" if word in NO else key.bare
     if key.kind == "choice" and isinstance(raw, bool):
         raw = "on" if raw else "off"  # YAML reads a bare `off` as false
         if raw not in key.choices:
@@ -64,7 +67,7 @@ def from_file(key: Key, raw: object) -> Any:
         return _bounded(key, raw)
     if key.kind == "size":
         return _size(key, raw)
-    if key.kind in ("paths", "names"):
+    if key.kind in ("paths", "names", "hosts"):
         items = cast("list[object] | tuple[object, ...]", raw) if isinstance(raw, (list, tuple)) else [raw]
         return tuple(item if isinstance(item, str) and item else _refuse() for item in items)
     return _table(key, raw)
@@ -79,6 +82,8 @@ def from_text(key: Key, text: str) -> Any:
         return _bounded(key, int(text.strip().replace("_", "")))
     if key.kind == "float":
         return _bounded(key, float(text))
+    if key.kind == "hosts":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if key.kind in ("paths", "names"):
         return tuple(part for part in re.split("[:,]" if key.kind == "names" else ":", text) if part)
     if key.kind in ("map", "prices", "table"):

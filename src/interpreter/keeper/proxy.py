@@ -52,6 +52,10 @@ NOWHERE = b"\x00\x01" + bytes(6)
 class Refused(Exception):
     """The attempt is not let through; says why to the program inside."""
 
+    def __init__(self, reason: str, by: str = "") -> None:
+        super().__init__(reason)
+        self.by = by
+
 
 class Failed(Exception):
     """The attempt is allowed and went wrong outside."""
@@ -198,7 +202,7 @@ class Proxy:
             else:
                 address, sock = await self.connect_directly(name, port, verdict.named)
         except (Refused, Failed) as error:
-            by = error.args[1] if len(error.args) > 1 else by
+            by = getattr(error, "by", "") or by
             self.tell(method, name, port, address, error, by)
             raise
         try:
@@ -293,7 +297,7 @@ class Proxy:
 
     def tell(self, method: str, host: str, port: int, address: str, error: Exception | None, by: str) -> None:
         verdict = "allowed" if error is None else "refused" if isinstance(error, Refused) else "failed"
-        reason = str(error.args[0]) if error is not None else ""
+        reason = str(error) if error is not None else ""
         try:
             self.ledger.tell(Attempt(method, host, port, verdict, by, reason), address)
         except Untold as untold:

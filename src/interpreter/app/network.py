@@ -1,0 +1,54 @@
+"""Whether a session has a way out, and which hosts its brokers let through: settings, profile, policy, grants."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..config.settings import Settings
+from ..sandbox.profiles import NamedProfile
+from ..types.rules import Decision, NetworkRules
+from ..types.walls import Profile
+
+LOOSEST_FIRST: tuple[Decision, ...] = ("allow", "ask", "deny")
+
+
+def word_of(
+    settings: Settings, chosen: NamedProfile, policy: NetworkRules, hosts: tuple[str, ...]
+) -> Literal["off", "ask", "open"]:
+    """What counts: the command line, else the profile, else the other settings; else ask, where a rule names hosts."""
+    walls = settings.walls
+    if walls.network and settings.origins.get("network", "").startswith("-"):
+        return walls.network
+    said = chosen.network or walls.network
+    if said:
+        return said
+    named = (*walls.allow_hosts, *policy.allow, *policy.credentials, *chosen.rules.allow, *hosts)
+    return "ask" if named else "off"
+
+
+def network_of(
+    settings: Settings, chosen: NamedProfile, policy: NetworkRules, hosts: tuple[str, ...]
+) -> tuple[Literal["closed", "proxy", "host"], NetworkRules]:
+    """How a profile's network is, and its rules. `hosts`: those of grants."""
+    if settings.walls.backend == "host":
+        return "host", NetworkRules()
+    word = word_of(settings, chosen, policy, hosts)
+    if word == "off":
+        return "closed", NetworkRules()
+    profile = chosen.rules if chosen.rules != NetworkRules() else NetworkRules(otherwise="allow")
+    # The policy's own default is to ask; only what is stricter than the word can have been said.
+    otherwise: Decision = "deny" if policy.otherwise == "deny" else "allow" if word == "open" else "ask"
+    rules = msgspec.structs.replace(
+        policy,
+        allow=tuple(dict.fromkeys((*settings.walls.allow_hosts, *policy.allow, *chosen.rules.allow, *hosts))),
+        deny=tuple(dict.fromkeys((*policy.deny, *chosen.rules.deny))),
+        otherwise=max(otherwise, profile.otherwise, key=LOOSEST_FIRST.index),
+        read_only=policy.read_only or chosen.rules.read_only,
+    )
+    return "proxy", rules
+
+
+def with_network(profile: Profile, network: tuple[Literal["closed", "proxy", "host"], NetworkRules]) -> Profile:
+    return msgspec.structs.replace(profile, network=network[0], rules=network[1])

@@ -60,7 +60,7 @@ SYSTEM: tuple[tuple[str, dict[str, Any]], ...] = (
         "match": ("rm -rf /", "rm -rf /*", "rm -rf ~", "rm -rf $HOME", "rm -rf ../../..", "rm -rf /etc", "rm -rf $X",
                   ("python", "import shutil\nshutil.rmtree('/')"),
                   ("javascript", "require('fs').rmSync('/', {recursive: true})")),
-        "not_match": ("rm -rf build", "rm -rf ./node_modules", 'rm -f "$X"', "rm -rf /tmp/x",
+        "not_match": ("rm -rf build", "rm -rf ./node_modules", "rm -rf /tmp/x",
                       "find . -name '*.pyc' -delete"),
     }),
     ("question", {

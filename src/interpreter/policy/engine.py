@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..types.rules import Circumstances, Decision, Reason, Verdict
 from .facts import Call, Command, Reading
-from .match import MAYBE, NO, YES, command_covered, command_fits, host_fits, name_fits, word_fits
+from .match import MAYBE, NO, YES, command_covered, command_fits, host_fits, name_fits, of_program, word_fits
 from .operations import branches_of, contexts_of, hosts_of, namespaces_of
 from .paths import Ground, lies_in, path_fits
 from .rules import STRICTNESS, Rule, strictest
@@ -113,9 +113,16 @@ def fits(rule: Rule, subject: Subject, ground: Ground) -> int:
     else:
         if rule.call and not rule.command:
             return NO
-        sure = max((command_fits(one, subject.words) for one in rule.command), default=NO if rule.command else YES)
+        sure = _words_fit(rule, subject)
         sure = min(sure, _circumstances_fit(rule, subject))
     return min(sure, _effects_fit(rule, subject, ground)) if sure else NO
+
+
+def _words_fit(rule: Rule, command: Command) -> int:
+    if not rule.command:
+        return YES
+    patterns = of_program(rule.command, command.words[0]) if command.words else ()
+    return max((command_fits(one, command.words) for one in patterns), default=NO)
 
 
 def _circumstances_fit(rule: Rule, command: Command) -> int:

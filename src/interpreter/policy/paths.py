@@ -14,6 +14,8 @@ from .match import MAYBE, NO, YES
 
 EVERYTHING = re.compile(r"(\*+|\.\*|\.\[!?\^?\.\]\*|\.\?\?\*|\{.*\*.*\})\Z")
 """A last part that stands for all that a folder holds."""
+SPECIAL = re.compile("[*?\\[{" + UNKNOWN + "]")
+"""In a path of the code: a pattern of the shell, or a piece that is not known."""
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -68,12 +70,24 @@ def _shape(pattern: str) -> tuple[re.Pattern[str], str]:
     return re.compile(expression + tail, re.DOTALL), fixed or "/"
 
 
+@lru_cache(512)
+def _union(patterns: tuple[str, ...], ground: Ground) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """All patterns as one expression, and their parts without wildcards."""
+    shapes = [_shape(settle(one, ground)) for one in patterns]
+    return re.compile("|".join(f"(?:{one.pattern})" for one, _fixed in shapes), re.DOTALL), tuple(f for _o, f in shapes)
+
+
 def path_fits(patterns: Sequence[str], path: str, ground: Ground, *, folder: str = "", recursive: bool = False) -> int:
     """Whether a path that code names is one of those that the patterns mean.
 
     With `recursive`, what is above a pattern's path counts as well: with `/home`, `~` is gone.
     """
     settled = settle(path, ground, folder)
+    every, roots = _union(tuple(patterns), ground)
+    if not SPECIAL.search(settled):
+        if every.fullmatch(settled) or (recursive and any(one.startswith(settled.rstrip("/") + "/") for one in roots)):
+            return YES
+        return NO
     parent, _slash, last = settled.rpartition("/")
     found = [settled]
     if EVERYTHING.match(last):

@@ -34,6 +34,9 @@ def isolate(root: Path) -> None:
         ours = name.startswith("INTERPRETER_") and name != "INTERPRETER_CI_REQUIRES"
         if ours or name in REMOVED or name.lower().endswith("_proxy"):
             del os.environ[name]
+    rustup = Path.home() / ".rustup"
+    if rustup.is_dir():
+        os.environ.setdefault("RUSTUP_HOME", str(rustup))  # where the toolchains are that its `rustc` starts
     places = {"HOME": "home", "INTERPRETER_HOME": "interpreter", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data",
               "XDG_CACHE_HOME": "cache", "XDG_STATE_HOME": "state", "XDG_RUNTIME_DIR": "runtime"}  # fmt: skip
     for variable, name in places.items():

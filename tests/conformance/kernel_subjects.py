@@ -7,51 +7,17 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from interpreter.kernels import jupyter
 from interpreter.kernels.contracts import KernelOptions
-from interpreter.kernels.runtimes import Runtime, find_runtime, guest_source, jupyter_runtime, program_runtime
+from interpreter.kernels.runtimes import Runtime, find_runtime, guest_source, jupyter_runtime
 from tests import libraries
 from tests.guest.keeper_client import Guest, KeeperClient, Ran
 
-
-@dataclass
-class Subject:
-    """One kernel. An empty snippet is an exception, and `exceptions` says why."""
-
-    name: str
-    runtime: Callable[[Path], Runtime | None]
-    """Given a folder of its own; None: not on this machine."""
-    say: str
-    """Prints `hi` to stdout, then `err` to stderr."""
-    error: str
-    """Fails; `error_says` stands in its report or its output."""
-    error_says: str
-    big: str
-    """Prints five million x and a line end."""
-    unicode: str
-    """Prints `héllo 中文 😀`."""
-    busy: str
-    set: str = ""
-    get: str = ""
-    """Prints or shows what `set` kept: 41 and one more."""
-    exit: str = ""
-    """Ends its program with 3."""
-    nap: str = ""
-    child: str = ""
-    """Waits for a child that sleeps."""
-    ask: str = ""
-    """Wants a line of input, and prints what it got between brackets."""
-    cwd: str = ""
-    background: str = ""
-    """Leaves a sleeping child behind, and prints `went on`."""
-    die: str = ""
-    """Kills its own process."""
-    died_as: str = "died"
-    exceptions: dict[str, str] = field(default_factory=dict[str, str])
+from .program_subjects import PROGRAMS
+from .subject import Subject
 
 
 def _own(language: str) -> Callable[[Path], Runtime | None]:
@@ -73,10 +39,6 @@ def _plain_shell(folder: Path) -> Runtime | None:
     return Runtime(language="shell", dialect="bash", argv=(program,), driver=driver) if program else None
 
 
-def _program(language: str, program: str) -> Callable[[Path], Runtime | None]:
-    return lambda folder: program_runtime(language) if shutil.which(program) else None
-
-
 def _r_kernel(folder: Path) -> Runtime | None:
     spec = jupyter.find("r", {})
     return jupyter_runtime("r", spec) if spec else None
@@ -93,8 +55,6 @@ def _deno_kernel(folder: Path) -> Runtime | None:
     found = jupyter.find("typescript", {"JUPYTER_PATH": str(folder)})
     return jupyter_runtime("typescript", found) if found else None
 
-
-PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}
 
 SQL = {
     "exit": "SQL has no exit status",
@@ -185,43 +145,7 @@ SUBJECTS = [
         background="require('child_process').spawn('sleep', ['60'], {stdio: 'inherit'}); console.log('went on')",
         die="process.kill(process.pid, 'SIGKILL')",
     ),
-    Subject(
-        name="perl",
-        runtime=_program("perl", "perl"),
-        say='$| = 1; print "hi\\n"; print STDERR "err\\n"',
-        exit="exit 3",
-        error='die "went wrong"',
-        error_says="went wrong at",
-        busy="while (1) {}",
-        nap="sleep 60",
-        child='system("sleep 60"); exit 1 if $?; print "never\\n"',
-        big='print "x" x 5000000, "\\n"',
-        unicode='print "héllo 中文 😀\\n"',
-        ask='my $line = <STDIN>; print "[", $line // "", "]\\n"',
-        cwd='use Cwd; print getcwd(), "\\n"',
-        background='system("sleep 60 &"); print "went on\\n"',
-        exceptions=PROGRAM,
-    ),
-    Subject(
-        name="c",
-        runtime=_program("c", "cc"),
-        say='#include <stdio.h>\nint main(void) { puts("hi"); fflush(stdout); fputs("err\\n", stderr); }',
-        exit="int main(void) { return 3; }",
-        error="int main(void) { return nothing; }",
-        error_says="main.c:1:",
-        busy="int main(void) { for (;;); }",
-        nap="#include <unistd.h>\nint main(void) { sleep(60); }",
-        big='#include <stdio.h>\nint main(void) { for (int i = 0; i < 5000000; i++) putchar(120); puts(""); }',
-        unicode='#include <stdio.h>\nint main(void) { puts("héllo 中文 😀"); }',
-        ask='#include <stdio.h>\nint main(void) { printf("[%s]\\n", getchar() == EOF ? "" : "?"); }',
-        cwd="#include <stdio.h>\n#include <unistd.h>\nint main(void) { char b[4096]; puts(getcwd(b, 4096)); }",
-        exceptions={
-            **PROGRAM,
-            "child": "nothing that the other programs do not show",
-            "background": "nothing that the other programs do not show",
-            "empty": "a C program has a main",
-        },
-    ),
+    *PROGRAMS,
     Subject(
         name="sql (SQLite)",
         runtime=lambda folder: find_runtime("sql", KernelOptions(python=sys.executable)),

@@ -11,7 +11,8 @@ import pytest
 
 from tests.guest.keeper_client import KeeperClient
 
-from .kernel_subjects import SUBJECTS, Live, Subject
+from .kernel_subjects import SUBJECTS, Live
+from .subject import Subject
 
 
 @pytest.fixture(scope="module", params=SUBJECTS, ids=lambda s: s.name)

@@ -22,6 +22,8 @@ CELL = 60
 COPIED = 5000000
 """Cells of the largest frame that is copied into SQLite."""
 TABLES = 6
+FACTS = 6000
+"""Characters that all facts with an error may have."""
 MISSING = re.compile(r"no such table: (?:main\.)?(\w+)|Table with name (\w+) does not exist")
 WHERE = re.compile(r"^LINE (\d+):", re.M)
 BLANK = re.compile(r"(?:\s|--[^\n]*|/\*.*?\*/)*", re.S)
@@ -306,7 +308,9 @@ def facts(message, database, code):
     """Tables and frames that are there, with their columns: those that the code names first."""
     found = {}
     for name, column, kind in database.columns():
-        found.setdefault(name, {})[str(column)[:60]] = str(kind)[:40]
+        columns = found.setdefault(name, {})
+        if len(columns) < 40:
+            columns[str(column)[:60]] = str(kind)[:40]
     for name, value in list(driver.namespace.items()):
         if not name.startswith("_") and name not in found:
             columns = columns_of(value)
@@ -317,5 +321,8 @@ def facts(message, database, code):
     near = driver.part("context")["near"](missing.group(1) or missing.group(2), found) if missing else []
     names = sorted(found, key=lambda name: (name not in near, name not in words))
     told = ["this is " + database.name] + ["also there: " + name for name in names[TABLES : TABLES + 20]]
-    made = {"tables": {name: found[name] for name in names[:TABLES]}, "names": near, "values": told}
+    made = {"tables": {}, "names": near, "values": told}
+    for name in names[:TABLES]:
+        if len(str(made)) + len(str(found[name])) < FACTS:
+            made["tables"][name] = found[name]
     return {key: value for key, value in made.items() if value}

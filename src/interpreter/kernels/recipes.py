@@ -67,7 +67,11 @@ RECIPES: tuple[Recipe, ...] = (
         language="typescript",
         programs=("tsc",),
         with_program="node",
-        script='"$p" --outDir "$d" --target es2022 --module commonjs --skipLibCheck "$f" || exit\n'
+        # It writes the program also where it finds fault with types, and has none for Node; faults of syntax count.
+        script='rm -f "$d/main.js"\n'
+        '"$p" --outDir "$d" --target es2022 --module commonjs --skipLibCheck "$f" >"$d/tsc.log" 2>&1\n'
+        'if [ ! -s "$d/main.js" ] || grep -q "error TS1[0-9][0-9][0-9]:" "$d/tsc.log"; then\n'
+        'cat "$d/tsc.log" >&2; exit 2; fi\n'
         'exec node "$d/main.js"',
     ),
     Recipe(

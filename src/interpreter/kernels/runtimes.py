@@ -91,9 +91,9 @@ def sql_runtime(options: KernelOptions) -> Runtime:
     return structs.replace(python, extra={"language": "sql"})
 
 
-def program_runtime(language: str) -> Runtime:
+def program_runtime(language: str, which: recipes.Which = shutil.which) -> Runtime:
     """A program for each execution. Raises LanguageMissing."""
-    recipe = recipes.find(language)
+    recipe = recipes.find(language, which)
     if recipe is None:
         raise missing(language)
     program = recipe.programs[0]

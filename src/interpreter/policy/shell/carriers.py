@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..facts import UNKNOWN
+from .effects import found_by
 from .options import operands, spec, take
 from .state import SPLIT, Machine, Run, child, clean, elsewhere, known
 
@@ -91,7 +92,7 @@ def find(machine: Machine, run: Run) -> str | None:
     while at < len(words) and not (words[at].startswith(("-", "(", "!"))):
         starts.append(words[at])
         at += 1
-    places = [f"{start.rstrip('/')}/{UNKNOWN}" for start in starts or ["."]]
+    places = found_by(words[at:], starts)
     while at < len(words):
         word = words[at]
         at += 1
@@ -346,7 +347,7 @@ def terminal(machine: Machine, run: Run) -> str | None:
     at = next((at for at, word in enumerate(run.words) if word in runs), None)
     if at is None:
         return None
-    rest = [word for word in operands(run.words[at:], "cFnstxyehwldTE") if word not in ("Enter", "C-m")]
+    rest = [word for word in operands(run.words[at:], "cFnstxyelT") if word not in ("Enter", "C-m")]
     if rest:
         machine.read_code(" ".join(rest), run, name, state=child(run))
     return None

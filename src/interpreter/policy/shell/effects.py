@@ -222,6 +222,19 @@ def repository(words: Words) -> Effects:
     return Effects(hosts=tuple(hosts))
 
 
+FIND_NARROWS = (
+    "-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename", "-regex", "-iregex", "-size", "-mtime", "-atime",
+    "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-anewer", "-cnewer", "-perm", "-user", "-group", "-uid", "-gid",
+    "-empty", "-links", "-inum", "-samefile", "-lname", "-nouser", "-nogroup", "-executable", "-used",
+)  # fmt: skip
+
+
+def found_by(tests: Words, starts: Words) -> list[str]:
+    """What `find` finds: with tests that narrow it only something below its starts, else these with all below."""
+    narrow = any(word.startswith(FIND_NARROWS) for word in tests)
+    return [f"{start.rstrip('/')}/{UNKNOWN}" if narrow else start for start in starts or ["."]]
+
+
 def find(words: Words) -> Effects:
     at = 1
     starts: list[str] = []
@@ -230,14 +243,10 @@ def find(words: Words) -> Effects:
     while at < len(words) and not words[at].startswith(("-", "(", "!")):
         starts.append(words[at])
         at += 1
-    tests = [
-        word for word in words[at:] if word.startswith("-") and word not in ("-delete", "-depth", "-mount", "-xdev")
-    ]
     if "-delete" not in words[at:]:
         return Effects(reads=tuple(starts))
-    narrow = bool(tests)
-    places = tuple(f"{start.rstrip('/')}/{UNKNOWN}" if narrow else start for start in starts or ["."])
-    return Effects(deletes=places, recursive=not narrow)
+    places = found_by(words[at:], starts)
+    return Effects(deletes=tuple(places), recursive=UNKNOWN not in places[0])
 
 
 def unpack(words: Words) -> Effects:

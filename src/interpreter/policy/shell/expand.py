@@ -65,7 +65,12 @@ class Expander:
     def fields(self, word: Word) -> list[str]:
         """The words that a word becomes."""
         found: list[str] = []
-        for parts in self.braces(word.parts):
+        pieces = self.braces(word.parts)
+        if self.state.posix and len(pieces) > 1:
+            # Without braces in its grammar, a shell takes them for themselves.
+            self.choice = True
+            pieces = pieces if self.prefer else [word.parts]
+        for parts in pieces:
             found += self.split(parts)
         return found
 
@@ -114,9 +119,11 @@ class Expander:
 
     def lookup(self, name: str) -> Value:
         state = self.state
+        if name == "0":
+            return state.zero
         if name in ("@", "*"):
             return state.positional if state.positional is not None else UNKNOWN
-        if name.isdigit() and name != "0":
+        if name.isdigit():
             if state.positional is None:
                 return UNKNOWN
             return state.positional[int(name) - 1] if int(name) <= len(state.positional) else None

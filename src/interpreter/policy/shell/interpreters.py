@@ -9,6 +9,7 @@ from .state import SPLIT, Machine, Run, child, clean, known, written
 from .words import unescape
 
 SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "yash", "fish", "csh", "tcsh"])
+POSIX_SHELLS = frozenset(("sh", "dash", "ash"))
 STRANGE_SHELLS = frozenset(["fish", "csh", "tcsh"])
 """Their syntax is another one."""
 _SHELL = spec("abefhiklmnprstuvxBCDEHPTc", "oO", "login norc noprofile posix restricted verbose debugger debug "
@@ -59,6 +60,7 @@ _VERSIONED = re.compile(r"(python|pypy|node|perl|ruby|php|lua|tclsh|pwsh)[\d.]+\
 _AWK = re.compile(r'"(?:[^"\\]|\\.)*"|#[^\n]*|\|\||\|&|&&|\w+|[ \t]+|[^"]', re.DOTALL)
 _AWK_PATTERN = re.compile(r"/(?:[^/\\\n]|\\.)+/")
 _AWK_BEFORE_PATTERN = frozenset(("(", ",", "~", "!", "&&", "||", "{", "}", ";", "\n"))
+FROM_INPUT = frozenset(("-", "/dev/stdin", "/dev/fd/0"))
 READS_INPUT = frozenset(
     [
         "python",
@@ -90,7 +92,6 @@ def language_of(name: str) -> str:
 
 def shell(machine: Machine, run: Run) -> str | None:
     name = run.words[0].rpartition("/")[2]
-    machine.emit(run)
     words: list[str] = run.words
     # `+x` switches an option off.
     while len(words) > 1 and re.fullmatch(r"\+[a-zA-Z]+", words[1]):
@@ -99,6 +100,8 @@ def shell(machine: Machine, run: Run) -> str | None:
     if taken.unknown:
         machine.note(f"an option of {name!r} is not known: {clean(taken.unknown)}")
     rest = words[taken.rest :]
+    from_input = taken.has("-s") or not rest or rest[0] in ("/dev/stdin", "/dev/fd/0", "-")
+    machine.emit(run if from_input and not taken.has("-c", "--command") else run.with_own_program())
     started = taken.value("--rcfile", "--init-file", "--init-command", "-C")
     if started:
         machine.note(f"{name!r} runs the file {clean(started)!r} first")
@@ -120,6 +123,8 @@ def shell_code(machine: Machine, run: Run, name: str, code: str, arguments: list
     if name in STRANGE_SHELLS or (name == "zsh" and _ZSH_CODE.search(code)):
         machine.note(f"the syntax of {name!r} is not known")
     state = child(run)
+    state.posix = name in POSIX_SHELLS
+    state.zero = clean(arguments[0]) if arguments else name
     state.positional = tuple(arguments[1:]) if not any(SPLIT in word for word in arguments) else None
     machine.powerful(run.variables, run)
     return machine.read_code(code, run, wrapper, state=state)
@@ -155,7 +160,9 @@ def interpreter(machine: Machine, run: Run) -> str | None:
         code = [rest[0]]
     if language == "sql" and key in ("sqlite3", "duckdb") and len(rest) > 1:
         code += rest[1:]
-    if not code and not other and (not rest or rest[0] == "-" or language == "sql") and language in READS_INPUT:
+    own = True
+    if not code and not other and (not rest or rest[0] in FROM_INPUT or language == "sql") and language in READS_INPUT:
+        own = False
         # The text comes by the input; where that is only data, nothing is lost by looking at it.
         if run.context.input is None:
             if not (language == "sql" and not run.context.fed_by):
@@ -169,7 +176,7 @@ def interpreter(machine: Machine, run: Run) -> str | None:
     text = "\n".join(code)
     if text and not known(text):
         machine.note(f"the program that {name!r} runs is not known for certain")
-    machine.emit(run, code=(language, text) if text else ("", ""))
+    machine.emit(run.with_own_program() if own else run, code=(language, text) if text else ("", ""))
     if text:
         looked_at(machine, run, language, text)
     return None

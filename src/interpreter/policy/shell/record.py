@@ -29,6 +29,8 @@ class Record:
         self.bombs: list[str] = []
 
     def note(self, sentence: str) -> None:
+        sentence = clean(sentence).replace("\0", "?")
+        sentence = f"{sentence[0].upper()}{sentence[1:]}."
         if sentence not in self.unknown and len(self.unknown) < MOST_UNKNOWN:
             self.unknown.append(sentence)
 

@@ -37,6 +37,10 @@ class State:
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     positional: tuple[str, ...] | None = None
     """`$1`, `$2` ...; None: not known."""
+    zero: str = UNKNOWN
+    """`$0`"""
+    posix: bool = False
+    """The shell may be one that knows less than bash: `sh` is dash here and bash there."""
     folder: str = ""
     doubtful: bool = False
     """Something ran that may have changed any variable."""
@@ -104,6 +108,10 @@ class Run:
     writes: list[str] = field(default_factory=list[str])
     sources: tuple[str, ...] = ()
     """Names of the commands whose output stands in its words."""
+
+    def with_own_program(self) -> Run:
+        """The same, where what comes through the pipeline is data and not the program."""
+        return replace(self, context=self.context._replace(fed_by=()))
 
     def inside(self, wrapper: str, words: list[str], *, variables: list[tuple[str, str]] | None = None) -> Run:
         """The same for the command that a wrapper runs."""
@@ -189,7 +197,11 @@ def child(run: Run) -> State:
         variables[name] = value if name in state.exported else UNKNOWN
     variables.update(run.variables)
     return replace(
-        state.copy(), variables=variables, aliases={}, exported=state.exported | {name for name, _v in run.variables}
+        state.copy(),
+        variables=variables,
+        aliases={},
+        posix=False,
+        exported=state.exported | {name for name, _v in run.variables},
     )
 
 

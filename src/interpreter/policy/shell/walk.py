@@ -91,6 +91,8 @@ class Walker(Record):
         )
         if not known(code):
             self.note(f"the code that {wrapper!r} runs is not known")
+            if not clean(code).strip("\0 \t\n\"'"):
+                return None
         return self.program(clean(code), run.state if state is None else state, context)
 
     # Programs and lists
@@ -130,6 +132,8 @@ class Walker(Record):
             case Case():
                 self.case(node, state, context)
             case Test():
+                if state.posix:
+                    self.note("'[[' and '((' are programs and subshells where sh is not bash")
                 self.expander(state, context).arithmetic(node.parts)
                 self.subscripts(node.parts)
                 return ""
@@ -326,7 +330,9 @@ class Walker(Record):
         output = self.execute(run)
         if run.writes:
             for path in run.writes:
-                plain = len(run.writes) == 1 and node.redirects[-1].op in (">", ">|")
+                plain = len(run.writes) == 1 and any(
+                    one.op in (">", ">|") and one.descriptor in ("", "1") for one in node.redirects
+                )
                 write(self, run, path, output if plain else None)
             return None
         return output
@@ -364,6 +370,8 @@ class Walker(Record):
         value = expander.value(one.value)
         if SUBSCRIPT_CODE.search(value):
             self.note("a value that runs code where it is used as a subscript")
+        if one.append and state.posix:
+            self.note("a '+=' that not every sh knows")
         if one.append:
             old = expander.lookup(one.name)
             value = (old if isinstance(old, str) else "" if old is None else "\0") + value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import Literal
 
 from ..types.messages import ToolSpec
 from .options import AgentOptions
@@ -20,7 +21,13 @@ How to work
 
 
 def system_prompt(
-    options: AgentOptions, *, workspace: str, sandbox: str, network: str, languages: tuple[str, ...]
+    options: AgentOptions,
+    *,
+    workspace: str,
+    sandbox: str,
+    network: str,
+    languages: tuple[str, ...],
+    access: Literal["read", "write"] = "write",
 ) -> str:
     """The system message of a session.
 
@@ -33,6 +40,8 @@ def system_prompt(
     }[network]
     if sandbox == "host":
         place = f"Code runs in {workspace} with no sandbox. {reach}"
+    elif access == "read":
+        place = f"Code runs in a sandbox: it may read {workspace} and the system, and write only in $TMPDIR. {reach}"
     else:
         place = f"Code runs in a sandbox: it may write in {workspace} and read the system, nothing else. {reach}"
     parts = [

@@ -68,6 +68,13 @@ CALLS: dict[str, tuple[int, int]] = {
     "iopl": (172, 0),
     "ioperm": (173, 0),
     "uselib": (134, 0),
+    "modify_ldt": (154, 0),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
 }
 # Calls of which only some uses are refused.
 OTHERS: dict[str, tuple[int, int]] = {

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..types.rules import NetworkRules
 from ..types.walls import Profile
 from .closed import always_hidden, is_secret, protected
 from .gitfolders import real_folders
@@ -33,6 +32,8 @@ def shape(
         profile: of `workspace_profile`.
         readable, writable, hidden: absolute paths of the settings.
         read_only: the project asks for no writing, whatever the profile says.
+
+    The network is not decided here: its rules come from the policy as well.
     """
     can_write = chosen.base != "read-only" and not read_only
     own = profile.hidden  # the tool's home: nothing opens it
@@ -52,7 +53,6 @@ def shape(
         protected=chosen.protected,
         devices=chosen.devices,
         sockets=opened.sockets,
-        rules=merged(profile.rules, chosen.rules, opened.hosts),
         limits=msgspec.structs.replace(profile.limits, **chosen.limits),
         environment=profile.environment | values | opened.variables | chosen.environment,
     )
@@ -63,15 +63,3 @@ def shape(
 def named_below(path: str, profile: Profile) -> bool:
     """Whether a writable path lies in the workspace: naming it there only makes sense to open what is protected."""
     return within(os.path.realpath(path), (profile.workspace,))
-
-
-def merged(first: NetworkRules, second: NetworkRules, hosts: tuple[str, ...]) -> NetworkRules:
-    strictest = {"deny": 0, "ask": 1, "allow": 2}
-    otherwise = max((first.otherwise, second.otherwise), key=lambda word: strictest[word])
-    return msgspec.structs.replace(
-        first,
-        allow=(*first.allow, *second.allow, *hosts),
-        deny=(*first.deny, *second.deny),
-        otherwise=otherwise,
-        read_only=first.read_only or second.read_only,
-    )

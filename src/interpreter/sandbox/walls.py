@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,10 @@ from ..types.walls import Launch, Profile
 from .backend import Backend, written
 from .choice import choose
 from .system import system, within
-from .wayout import WayOut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .wayout import WayOut
 
 
 class Walls:
@@ -51,9 +55,15 @@ class Walls:
         self.backend = backend if backend is not None else choose(profile)
         self._lock = threading.Lock()
         self._proxy: dict[str, Any] = {"log": str(network_log), "allow_private": allow_private, "names": names or {}}
-        self._way = WayOut(profile.rules, way, os.environ) if way and profile.network == "proxy" else None
+        self._way: WayOut | None = None
+        if way and profile.network == "proxy":
+            # Only a session with a network pays for it.
+            module = importlib.import_module(".wayout", __package__)
+            self._way = module.WayOut(profile.rules, way, os.environ)
         if self._way is None and (profile.rules.read_only or profile.rules.credentials):
             raise ValueError("these rules need a folder for the way out")
+        for path in (*profile.readable, *profile.writable):
+            self._link(os.path.abspath(path))
 
     def describe(self) -> str:
         """The backend's name, as it is stored with every action."""
@@ -122,11 +132,16 @@ class Walls:
             paths: tuple[str, ...] = getattr(self.profile, kind)
             if named not in paths:
                 self.profile = msgspec.structs.replace(self.profile, **{kind: (*paths, named)})
-        person = os.path.abspath(os.path.expanduser("~"))
-        if within(named, (person,)) and named != person:
-            with contextlib.suppress(OSError):
-                link_below(self.profile.environment.get("HOME", ""), os.path.relpath(named, person), named)
+        self._link(named)
         return named if self.backend.living_grants else ""
+
+    def _link(self, named: str) -> None:
+        """Let a path of the person's home be found through `~` as well, which inside is another folder."""
+        person = os.path.abspath(os.path.expanduser("~"))
+        inside = self.profile.environment.get("HOME", "")
+        if within(named, (person,)) and named != person and not within(inside, (named,)):
+            with contextlib.suppress(OSError):
+                link_below(inside, os.path.relpath(named, person), named)
 
 
 def filled(profile: Profile) -> tuple[str, ...]:

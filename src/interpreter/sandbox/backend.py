@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from ..errors import SandboxUnavailable
 from ..text.i18n import _
+from ..types.rules import NetworkRules
 from ..types.walls import Launch, Profile
 from .system import within
-from .wayout import broker_rules
 
 
 class Backend(Protocol):
@@ -77,6 +77,12 @@ def proxy(profile: Profile) -> dict[str, Any] | None:
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     own = {"upstream": upstream if usable else "", "no_proxy": no_proxy}
     return {"allow_private": False, "rules": broker_rules(profile.rules), **own}
+
+
+def broker_rules(rules: NetworkRules) -> dict[str, Any]:
+    """The rules as the broker reads them."""
+    lists = {"allow": list(rules.allow), "deny": list(rules.deny)}
+    return {**lists, "otherwise": rules.otherwise, "read_only": rules.read_only}
 
 
 def written(profile: Profile) -> tuple[str, ...]:

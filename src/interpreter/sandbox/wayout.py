@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SandboxUnavailable, UsageError
+from ..keeper import hosts
 from ..text.i18n import _
 from ..types.rules import Credential, NetworkRules
 from ..types.walls import Profile
@@ -42,16 +43,6 @@ TRUSTING = (
 """Variables by which programs find a file of authorities."""
 
 
-def broker_rules(rules: NetworkRules) -> dict[str, Any]:
-    """The rules as the broker reads them."""
-    return {
-        "allow": list(rules.allow),
-        "deny": list(rules.deny),
-        "otherwise": rules.otherwise,
-        "read_only": rules.read_only,
-    }
-
-
 class WayOut:
     """Made once for a session's walls; every launch takes its variables, its readable folder and its settings.
 
@@ -60,10 +51,13 @@ class WayOut:
         environ: the person's environment, in which credentials and their own file of authorities may be named.
 
     Raises:
-        UsageError: a credential cannot be read, or what its rule needs is not installed.
+        UsageError: a pattern of the rules is none, a credential cannot be read, or what its rule needs is not
+            installed.
     """
 
     def __init__(self, rules: NetworkRules, folder: Path | str, environ: Mapping[str, str]) -> None:
+        for word in (*rules.allow, *rules.deny, *(credential.host for credential in rules.credentials)):
+            check_pattern(word)
         self._folder = Path(os.path.abspath(folder))
         self._told = [secret(credential, environ) for credential in rules.credentials]
         self._ends_tls = rules.read_only or bool(rules.credentials)
@@ -104,6 +98,17 @@ class WayOut:
         put(bundle, Path(self._trust).read_bytes().rstrip(b"\n") + b"\n" + certificate)
         put(wget, f"ca_certificate = {bundle}\n".encode())
         return dict.fromkeys(TRUSTING, str(bundle)) | {"NODE_EXTRA_CA_CERTS": str(own), "WGETRC": str(wget)}
+
+
+def check_pattern(word: str) -> None:
+    """Raises UsageError: a rule's word names no hosts."""
+    try:
+        hosts.patterns(word)
+    except ValueError as error:
+        raise UsageError(
+            _("`{word}` names no hosts: {reason}.", word=word, reason=error),
+            _("Write `host`, `*.host`, `host:port`, an address, or a group such as @git-hosts."),
+        ) from error
 
 
 def put(path: Path, data: bytes) -> None:

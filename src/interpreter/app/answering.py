@@ -77,10 +77,11 @@ class Answering:
             event = ApprovalResolved(
                 approval=request.approval, answer=answer, by=who().user, channel="command line", reason=reason
             )
-            store.visit(found.asked.session).append_now(event)
+            log = store.visit(found.asked.session)
+            log.append_now(event)
         place = ""
         if answer == "always" and request.proposal:
-            rules = open_rules(self._settings, Path(found.workspace))
+            rules = open_rules(self._settings, Path(found.workspace), log.folder)
             rules.write(request.proposal)
             place = rules.place
         return found, place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -127,7 +128,7 @@ class Composer:
         self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
         self.scratch = log.folder / "scratch"
         self.opened = open_grants(settings.walls.grants, os.environ)
-        self.rules = open_rules(settings, workspace)
+        self.rules = open_rules(settings, workspace, log.folder)
         self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl", way=log.folder / "way")
         self.workspace = Path(self.walls.profile.workspace)
         self.checks = self._checks()
@@ -195,6 +196,7 @@ class Composer:
             sandbox=self.walls.describe(),
             network=self.walls.profile.network,
             languages=self.languages,
+            access=self.walls.profile.access,
         )
         self._watch()
         self._prewarm()
@@ -271,6 +273,14 @@ class Composer:
 
         self.tasks.start(contact())
 
+        async def rules() -> None:
+            try:
+                await asyncio.to_thread(self.rules.warm)
+            except InterpreterError:
+                return  # told by the first verdict
+
+        self.tasks.start(rules())
+
     def _session(self) -> tuple[Session, Runner, Gate]:
         settings, agent = self.settings, self.settings.agent
         approvals = Approvals(
@@ -325,7 +335,7 @@ class Composer:
             self.history,
             self.hub,
             tools(self.languages),
-            spellings(),
+            {spelling: name for spelling, name in spellings().items() if name in self.languages},
             context_window=llm.context_window,
             max_tokens=llm.max_tokens,
             temperature=llm.temperature,

@@ -6,36 +6,27 @@ import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-from ..config.paths import user_file
+from .. import policy
 from ..config.settings import Settings
 from ..types.rules import Circumstances, NetworkRules, Verdict
-
-
-class Judge(Protocol):
-    """`policy.Policy`, as far as this needs it."""
-
-    def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict: ...
-
-    def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]: ...
-
-    def network(self) -> NetworkRules: ...
-
-    def warm(self) -> float: ...
-
-
-Load = Callable[[tuple[str, ...]], Judge]
-"""Reads the layers, with these rules of the session beside them. Raises PolicyError."""
+from .policies import files_for, policy_for, user_policy
 
 
 class Rulebook:
     """`agent.ports.Rules`."""
 
-    def __init__(self, load: Load, own: Path) -> None:
-        self._load, self._own = load, own
-        self._learned: tuple[str, ...] = ()
-        self._judge: Judge | None = None
+    def __init__(self, load: Callable[[], policy.Policy], own: Path, learned: Path, others: tuple[Path, ...]) -> None:
+        """
+        Args:
+            load: reads the layers. Raises PolicyError.
+            own: the person's policy file, where `always` is written to.
+            learned: the session's own rules, beside its log; a session that is resumed has them still.
+            others: the further files that `load` reads where they are there.
+        """
+        self._load, self._own, self._learned = load, own, learned
+        self._files = (own, learned, *others)
+        self._policy: policy.Policy | None = None
 
     @property
     def place(self) -> str:
@@ -52,49 +43,38 @@ class Rulebook:
         return self._loaded().narrow_rule(language, code, verdict)
 
     def network(self) -> NetworkRules:
-        """The host rules of all layers. Raises PolicyError."""
+        """The host rules of all layers. Raises PolicyError: what is wrong with a file is told before anything runs."""
+        if not any(map(os.path.lexists, self._files)):
+            return NetworkRules(otherwise="ask")  # the built-in rules name no host, and are loaded beside the model
         return self._loaded().network()
+
+    def write(self, rule: str) -> None:
+        self._change("add_rule", self._own, rule)
+
+    def learn(self, rule: str) -> None:
+        self._change("add_rule", self._learned, rule)
 
     def allow_host(self, host: str) -> str:
         """Add a host to the person's policy file, which is returned. Raises InterpreterError: nothing changed."""
-        importlib.import_module(".policyfile", __package__).add_host(self._own, host, self._check)
-        return str(self._own)
+        self._change("add_host", self._own, host)
+        return self.place
 
-    def write(self, rule: str) -> None:
+    def _change(self, how: str, path: Path, what: str) -> None:
+        def check() -> None:
+            self._policy = self._load()
+
         # YAML is loaded when there is something to write.
-        importlib.import_module(".policyfile", __package__).add_rule(self._own, rule, self._check)
-        self._judge = self._load(self._learned)
+        getattr(importlib.import_module(".policyfile", __package__), how)(path, what, check)
 
-    def learn(self, rule: str) -> None:
-        learned = (*self._learned, rule)
-        self._judge, self._learned = self._load(learned), learned
-
-    def _loaded(self) -> Judge:
-        if self._judge is None:
-            self._judge = self._load(self._learned)
-        return self._judge
-
-    def _check(self) -> None:
-        """Raises PolicyError where the files as they stand now cannot be read."""
-        self._load(self._learned)
+    def _loaded(self) -> policy.Policy:
+        if self._policy is None:
+            self._policy = self._load()
+        return self._policy
 
 
-class Unruled:
-    """No policy: everything is allowed, nothing is covered."""
-
-    def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
-        return Verdict(decision="allow")
-
-    def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
-        return "", ()
-
-    def network(self) -> NetworkRules:
-        return NetworkRules(otherwise="ask")
-
-    def warm(self) -> float:
-        return 0.0
-
-
-def open_rules(settings: Settings, workspace: Path) -> Rulebook:
-    """The layers for work in this folder."""
-    return Rulebook(lambda learned: Unruled(), user_file(os.environ).with_name("policy.yaml"))
+def open_rules(settings: Settings, workspace: Path, session: Path) -> Rulebook:
+    """The layers for work in this folder; `session` is the session's own folder."""
+    learned = session / "rules.yaml"
+    return Rulebook(
+        lambda: policy_for(settings, workspace, (learned,)), user_policy(), learned, files_for(settings, workspace)
+    )

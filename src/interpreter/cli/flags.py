@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "sessions": N_("List, show, export or remove sessions."),
     "approvals": N_("List, show or answer the questions that wait."),
     "audit": N_("Prove that the log is whole, or export what was done."),
+    "policy": N_("Test the rules, explain a verdict, try them on the log, trust a project's."),
     "doctor": N_("What is here, what is missing, what to do."),
     "config": N_("Every setting, its value, and where it comes from."),
 }
@@ -46,6 +47,7 @@ METAVARS = {
     "llm.api_base": "URL",
     "llm.api_key": "KEY",
     "python": "PATH",
+    "policy": "FILE",
     "profile": "NAME",
     "grants": "NAME",
     "readable": "PATH",

@@ -31,6 +31,10 @@ def manage(arguments: Arguments) -> int:
         from .approvals import approvals
 
         return approvals(arguments)
+    if arguments.command == "policy":
+        from .policy import policy
+
+        return policy(arguments)
     if arguments.command == "audit":
         from .audit import audit
 

@@ -176,6 +176,13 @@ CONSENT = (
         choices=("off", "ask", "auto"),
     ),
     Key(
+        "policy",
+        "text",
+        N_("A policy file: rules about what may run, beside your own and the built-in ones."),
+        ("--policy",),
+        guard="never",
+    ),
+    Key(
         "install",
         "choice",
         N_("What to do about a missing Python module."),

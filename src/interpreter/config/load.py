@@ -157,7 +157,7 @@ class _Layers:
             value = kept + tuple(str((base / Path(item).expanduser()).resolve()) for item in value)
         elif (key.name == "sandbox" and value == "off") or (key.name == "profile" and value == "off"):
             value = "host"
-        elif key.name == "python" and value:
+        elif key.name in ("python", "policy") and value:
             # Not resolved: a virtual environment is known by the link, not by what it points to.
             value = str((base / Path(value).expanduser()).absolute())
         self.settings = with_values(self.settings, {key.name: value})

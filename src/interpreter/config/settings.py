@@ -49,6 +49,8 @@ class Settings(Value):
     safe_mode: Literal["off", "ask", "auto"] = "off"
     audit_key: str = ""
     """The file of the key that seals the log; empty: `audit.key` in the tool's home."""
+    policy: str = ""
+    """Absolute path of a further policy file; empty: none."""
     lang: str = ""
     verbose: bool = False
     plain: bool = False

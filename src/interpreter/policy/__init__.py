@@ -7,11 +7,17 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .layers import load_policy
-    from .policy import Policy
+    from .policy import Policy, read_code
+    from .survey import Finding, survey
+    from .trust import revoke, trust, trusts
 
-__all__ = ["Policy", "load_policy"]
+__all__ = ["Finding", "Policy", "load_policy", "read_code", "revoke", "survey", "trust", "trusts"]
 
-_PLACES = {"Policy": "policy", "load_policy": "layers"}
+_PLACES = {
+    "Finding": "survey", "Policy": "policy", "load_policy": "layers", "read_code": "policy", "revoke": "trust",
+    "survey": "survey",
+    "trust": "trust", "trusts": "trust",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -21,7 +21,6 @@ from .policy import Policy, read_code, tool_fits
 from .rules import Example, Layer, Rule, strictest
 from .schema import File, read_file
 
-ADMINISTRATOR = Path("/etc/interpreter/policy.yaml")
 Trusted = Callable[[Path, bytes], bool]
 EXAMPLE_HOME = "/home/person"
 EXAMPLE_WORKSPACE = "/home/person/work"
@@ -41,13 +40,15 @@ def load_policy(
     administrator: Path | None = None,
     command_line: tuple[Path, ...] = (),
     trusted: bool | Trusted = False,
+    learned: tuple[Path, ...] = (),
     session: tuple[str, ...] = (),
     check: bool = True,
 ) -> Policy:
     """The rules in force. Files that are absent are left out, but not those of the command line.
 
-    `trusted` says whether the project's file may loosen, or decides it from its path and bytes; `check=False` leaves
-    out the rules' examples. `session` holds rules as `Policy.narrow_rule` gives them, which count for this run alone.
+    `trusted` says whether the project's file may loosen, or decides it from its path and bytes. `session` holds rules
+    as `Policy.narrow_rule` gives them, `learned` files of such rules: they count for one session alone. `check=False`
+    leaves out the rules' examples.
     Raises PolicyError: a file that cannot be understood, an example that fails, a file of the administrator's that
     others can write, an attempt to loosen what may not be loosened.
     """
@@ -60,16 +61,17 @@ def load_policy(
     if project is not None and os.path.lexists(project):
         loaded.append(_load(project, "project", trusted))
     loaded += [_load(Path(path), "command line", True) for path in command_line]
+    loaded += [_load(path, "session", True) for path in learned if path.exists()]
     for number, text in enumerate(session, 1):
         place = Path(_("rule {number} of this session", number=number))
-        loaded.append(Loaded("session", place, read_file(parse_document(place, learned(text)), "session"), True))
+        loaded.append(Loaded("session", place, read_file(parse_document(place, as_file(text)), "session"), True))
     policy = _together(loaded)
     if check:
         check_examples(rule for one in loaded for rule in one.file.rules)
     return policy
 
 
-def learned(rule: str) -> bytes:
+def as_file(rule: str) -> bytes:
     """A file that holds one rule as `Policy.narrow_rule` gives it: an item of the list `rules`."""
     return ("version: 1\nrules:\n" + textwrap.indent(rule, "  ")).encode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
 from ..types.rules import Circumstances
 from .code.fold import Fold
@@ -15,13 +16,19 @@ from .match import flag_fits, word_fits
 from .operations import git_words
 
 PROGRAMS = frozenset((
-    "ls", "dir", "tree", "cat", "tac", "nl", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "wc", "cut", "tr", "sort",
-    "uniq", "comm", "diff", "cmp", "paste", "join", "fold", "column", "rev", "stat", "file", "du", "df", "pwd", "cd", "echo",
-    "printf", "basename", "dirname", "realpath", "readlink", "which", "type", "whereis", "id", "whoami", "groups", "uname",
-    "hostname", "date", "cal", "uptime", "free", "ps", "pgrep", "lscpu", "lsblk", "lsof", "nproc", "arch", "locale", "true",
+    "ls", "dir", "tree", "cat", "tac", "nl", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "wc", "cut",
+    "tr", "sort",
+    "uniq", "comm", "diff", "cmp", "paste", "join", "fold", "column", "rev", "stat", "file", "du", "df", "pwd",
+    "cd", "echo",
+    "printf", "basename", "dirname", "realpath", "readlink", "which", "type", "whereis", "id", "whoami", "groups",
+    "uname",
+    "hostname", "date", "cal", "uptime", "free", "ps", "pgrep", "lscpu", "lsblk", "lsof", "nproc", "arch",
+    "locale", "true",
     "false", "test", "[", "[[", "seq", "expr", "jq", "yq", "xmllint", "md5sum", "sha1sum", "sha256sum", "sha512sum",
-    "cksum", "b2sum", "od", "hexdump", "xxd", "strings", "nm", "objdump", "readelf", "ldd", "find", "fd", "locate", "sed",
-    "zcat", "bzcat", "xzcat", "zgrep", "sleep", ":", "man", "help", "apropos", "whatis", "getent", "ss", "netstat", "look",
+    "cksum", "b2sum", "od", "hexdump", "xxd", "strings", "nm", "objdump", "readelf", "ldd", "find", "fd", "locate",
+    "sed",
+    "zcat", "bzcat", "xzcat", "zgrep", "sleep", ":", "man", "help", "apropos", "whatis", "getent", "ss", "netstat",
+    "look",
     "numfmt", "tsort", "expand", "unexpand", "fmt", "pr", "bat", "exa", "eza", "cloc", "tokei", "identify", "exiftool",
     "read", "local", "set", "shift", "return", "break", "continue", "let", "declare", "exit", "wait",
 ))  # fmt: skip
@@ -40,10 +47,12 @@ NOT_WITH: dict[str, tuple[str, ...]] = {
     "exiftool": ("-overwrite_original", "-o", "-w", "-delete_original"),
 }
 SUBCOMMANDS: dict[str, tuple[str, ...]] = {
-    "git": ("status", "log", "diff", "show", "blame", "ls-files", "ls-tree", "rev-parse", "rev-list", "describe", "grep",
+    "git": ("status", "log", "diff", "show", "blame", "ls-files", "ls-tree", "rev-parse", "rev-list", "describe",
+            "grep",
             "shortlog", "cat-file", "whatchanged", "name-rev", "merge-base", "for-each-ref", "count-objects", "version",
             "check-ignore", "var", "annotate", "cherry"),
-    "kubectl": ("get", "describe", "logs", "top", "version", "api-resources", "api-versions", "explain", "cluster-info"),
+    "kubectl": ("get", "describe", "logs", "top", "version", "api-resources", "api-versions", "explain",
+                "cluster-info"),
     "docker": ("ps", "images", "logs", "inspect", "version", "info", "history", "top", "port", "diff"),
     "podman": ("ps", "images", "logs", "inspect", "version", "info", "history", "top", "port"),
     "systemctl": ("status", "list-units", "list-unit-files", "list-timers", "is-active", "is-enabled", "show", "cat"),
@@ -54,16 +63,23 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
     "dpkg": ("-l", "-s", "-L", "--list"), "cargo": ("tree", "metadata"), "go": ("list", "version", "env"),
 }  # fmt: skip
 BUILTINS = frozenset((
-    "print", "len", "sorted", "min", "max", "sum", "abs", "round", "range", "enumerate", "zip", "map", "filter", "reversed",
-    "list", "tuple", "dict", "set", "frozenset", "str", "int", "float", "bool", "bytes", "repr", "type", "isinstance", "hash",
+    "print", "len", "sorted", "min", "max", "sum", "abs", "round", "range", "enumerate", "zip", "map", "filter",
+    "reversed",
+    "list", "tuple", "dict", "set", "frozenset", "str", "int", "float", "bool", "bytes", "repr", "type",
+    "isinstance", "hash",
     "any", "all", "next", "iter", "open", "format", "ord", "chr", "hex", "bin", "divmod", "id", "issubclass", "display",
-    "ascii", "complex", "slice", "hasattr", "callable", "dir", "super", "Path", "pow", "pprint", "Counter", "defaultdict",
+    "ascii", "complex", "slice", "hasattr", "callable", "dir", "super", "Path", "pow", "pprint", "Counter",
+    "defaultdict",
 ))  # fmt: skip
 MODULES = frozenset((
-    "json", "csv", "math", "statistics", "re", "pathlib", "os", "os.path", "datetime", "collections", "itertools", "glob",
-    "textwrap", "string", "functools", "operator", "decimal", "fractions", "random", "time", "calendar", "pprint", "typing",
-    "pandas", "numpy", "polars", "hashlib", "base64", "zlib", "unicodedata", "difflib", "bisect", "heapq", "dataclasses",
-    "enum", "sys", "platform", "tomllib", "configparser", "html", "xml.etree.ElementTree", "__future__", "io", "fnmatch",
+    "json", "csv", "math", "statistics", "re", "pathlib", "os", "os.path", "datetime", "collections", "itertools",
+    "glob",
+    "textwrap", "string", "functools", "operator", "decimal", "fractions", "random", "time", "calendar", "pprint",
+    "typing",
+    "pandas", "numpy", "polars", "hashlib", "base64", "zlib", "unicodedata", "difflib", "bisect", "heapq",
+    "dataclasses",
+    "enum", "sys", "platform", "tomllib", "configparser", "html", "xml.etree.ElementTree", "__future__", "io",
+    "fnmatch",
     "yaml", "locale", "struct", "uuid", "zoneinfo", "shutil", "gzip",
 ))  # fmt: skip
 METHODS = re.compile(
@@ -84,6 +100,10 @@ METHODS = re.compile(
     r"|last|nth|size|std|sem|skew|crosstab|get_dummies|tzset|monotonic|perf_counter|Decimal|Path|PurePath|Counter"
     r"|defaultdict|OrderedDict|namedtuple|chain|combinations|permutations|product|islice|getmtime|getsize|loadtxt"
     r"|collect|scan_\w+|width|height|equals|unique_counts|memory_usage|select_dtypes|itertuples|iterrows)\Z"
+)
+SED = re.compile(
+    r"(\d+|\$)?(,(\d+|\$))?[pdq=]|/[^/\n]*/[pd]"
+    r"|(\d+(,\d+)?|/[^/\n]*/)?s(/[^/\n]*/[^/\n]*/|\|[^|\n]*\|[^|\n]*\||#[^#\n]*#[^#\n]*#)[gpiI0-9]*"
 )
 NEVER = frozenset(("os.system", "os.popen", "platform.popen", "shutil.move", "os.replace", "os.rename"))
 
@@ -121,7 +141,7 @@ def reads(command: Command) -> bool:
     if "/" in words[0] and not words[0].startswith(("/bin/", "/usr/bin/")):
         return False
     if name in SUBCOMMANDS:
-        rest = git_words(words) if name == "git" else [word for word in words[1:]]
+        rest = git_words(words) if name == "git" else list(words[1:])
         if name == "git" and any(
             word.startswith(("-c", "--exec-path", "--output", "--ext-diff", "-O")) for word in words[1:]
         ):
@@ -132,13 +152,14 @@ def reads(command: Command) -> bool:
         return False
     if any(flag_fits((flag,), word) for flag in NOT_WITH.get(name, ()) for word in words[1:]):
         return False
-    # sed runs commands of its own: `e` starts programs, `w` writes.
-    return name != "sed" or not any(
-        re.search(r"[ewW]\s*($|\S)", word)
-        and "/" in word
-        and re.search(r"/[gpiI\d]*[ew]|^[ew]\b|;\s*[ew]\b|\d[ew]", word)
-        for word in words[1:]
-    )
+    return name != "sed" or _sed_reads(words)
+
+
+def _sed_reads(words: Sequence[str]) -> bool:
+    """sed has commands of its own that start programs and write files: only the plainest are on the list."""
+    plain = [word for word in words[1:] if not word.startswith("-")]
+    options = [word for word in words[1:] if word.startswith("-")]
+    return bool(plain and SED.fullmatch(plain[0])) and all(re.fullmatch(r"-[nErz]+", word) for word in options)
 
 
 def _python(code: str) -> str:

@@ -60,6 +60,9 @@ def _read(language: str, code: str, depth: int) -> Reading:
         found = read(code)
     except RecursionError:
         return Reading(unknown=(f"The code is nested too deeply to be read ({language}).",))
+    except Exception as error:
+        # A mistake in a reader must not let code through, nor end the session.
+        return Reading(unknown=(f"The code could not be read ({language}): {type(error).__name__}.",))
     inner = [command for command in found.commands if command.code[1]]
     return _joined(found, inner, depth) if inner else found
 

@@ -34,7 +34,8 @@ PROGRAM_LINES = (
     "less",
 )
 PYTHON_LINES = ("time", "timeit", "prun", "memit", "mprun", "lprun")
-QUIET_LINES = ("matplotlib", "load_ext", "reload_ext", "autoreload", "config", "who", "whos", "who_ls", "env", "pwd", "cd",
+QUIET_LINES = ("matplotlib", "load_ext", "reload_ext", "autoreload", "config", "who", "whos", "who_ls", "env",
+               "pwd", "cd",
                "precision", "pylab", "history", "hist", "pinfo", "pdoc", "magic", "lsmagic", "dirs", "pushd", "popd",
                "set_env", "xmode", "colors", "reset", "pprint", "doctest_mode", "bookmark", "alias_magic", "store",
                "notebook", "psource", "pdef", "page", "logstart", "gui", "quickref")  # fmt: skip

@@ -26,7 +26,8 @@ SAME_PATH = frozenset(
 )
 PLACES: dict[str, str] = {
     "os.getcwd": "$WORKSPACE", "pathlib.Path.cwd": "$WORKSPACE", "pathlib.Path.home": "~", "os.path.expanduser": "~",
-    "tempfile.mkdtemp": "/tmp/" + UNKNOWN, "tempfile.gettempdir": "/tmp/" + UNKNOWN, "tempfile.mktemp": "/tmp/" + UNKNOWN,
+    "tempfile.mkdtemp": "/tmp/" + UNKNOWN, "tempfile.gettempdir": "/tmp/" + UNKNOWN,
+    "tempfile.mktemp": "/tmp/" + UNKNOWN,
     "tempfile.TemporaryDirectory": "/tmp/" + UNKNOWN, "tempfile.NamedTemporaryFile": "/tmp/" + UNKNOWN,
     "getpass.getuser": UNKNOWN, "os.tmpnam": "/tmp/" + UNKNOWN,
 }  # fmt: skip

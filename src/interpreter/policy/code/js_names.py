@@ -13,7 +13,8 @@ from ..facts import UNKNOWN
 from .values import MOST, NOTHING, Values, joined, known, text_of
 
 MODULES = frozenset(("child_process", "fs", "fs/promises", "vm", "os", "path", "net", "http", "https", "http2", "tls",
-                     "dgram", "worker_threads", "cluster", "process", "module", "execa", "shelljs", "zx", "axios", "got",
+                     "dgram", "worker_threads", "cluster", "process", "module", "execa", "shelljs", "zx", "axios",
+                     "got",
                      "node-fetch", "undici", "fs-extra", "rimraf", "del", "cross-spawn", "util"))  # fmt: skip
 GLOBALS = ("globalThis", "global", "window", "self")
 DEEPEST = 20

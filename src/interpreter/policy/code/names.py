@@ -22,7 +22,6 @@ class Names:
         self.assigned: dict[str, list[ast.expr | None]] = {}
         """None: a value that is not an expression of the code (a loop, a parameter nobody gives)."""
         self.functions: dict[str, Function] = {}
-        self.classes: set[str] = set()
         self.text: Callable[[ast.expr], str] = plain_text
         """What gives the text of an expression; `Fold` puts itself here, which folds more."""
         calls: dict[str, list[ast.Call]] = {}
@@ -51,7 +50,13 @@ class Names:
                         self.imported.setdefault(name, f"{node.module}.{name}")
                 else:
                     self.imported[one.asname or one.name] = f"{node.module}.{one.name}"
-        elif isinstance(node, ast.Assign):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self.functions[node.name] = node
+        elif isinstance(node, ast.stmt | ast.NamedExpr | ast.comprehension):
+            self._bind_values(node)
+
+    def _bind_values(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assign(target, node.value)
         elif (isinstance(node, ast.AnnAssign) and node.value is not None) or isinstance(node, ast.NamedExpr):
@@ -64,10 +69,6 @@ class Names:
             for item in node.items:
                 if item.optional_vars is not None:
                     self._assign(item.optional_vars, item.context_expr)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            self.functions[node.name] = node
-        elif isinstance(node, ast.ClassDef):
-            self.classes.add(node.name)
 
     def _augment(self, node: ast.AugAssign) -> None:
         """`cmd += x`: what it was with this behind it, once, and anything where it is done in a loop."""

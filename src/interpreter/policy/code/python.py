@@ -115,7 +115,8 @@ class _Problem:
         """hopeless: no version of Python would take it."""
 
 
-HOPELESS = ("was never closed", "unmatched", "does not match opening", "expected an indented block", "unexpected indent",
+HOPELESS = ("was never closed", "unmatched", "does not match opening", "expected an indented block",
+            "unexpected indent",
             "unindent does not match", "inconsistent use of tabs", "EOL while scanning", "unexpected EOF",
             "unterminated triple-quoted", "leading zeros", "Missing parentheses in call to 'print'",
             "expected ':'")  # fmt: skip

@@ -61,10 +61,12 @@ PATH_METHODS: dict[str, str] = {
     "read_text": "reads", "read_bytes": "reads", "rename": "moves", "replace": "moves", "symlink_to": "writes",
     "hardlink_to": "writes", "chmod": "writes", "lchmod": "writes",
 }  # fmt: skip
-SAVING_METHODS = ("save", "savefig", "to_csv", "to_excel", "to_json", "to_parquet", "to_pickle", "to_html", "to_feather",
+SAVING_METHODS = ("save", "savefig", "to_csv", "to_excel", "to_json", "to_parquet", "to_pickle", "to_html",
+                  "to_feather",
                   "to_sql", "to_hdf", "to_markdown", "write_html", "write_image", "write_csv", "write_parquet",
                   "extractall", "dump", "tofile", "to_file", "write_json", "sink_parquet")  # fmt: skip
-READING = ("pandas.read_", "polars.read_", "polars.scan_", "geopandas.read_", "dask.dataframe.read_", "pyarrow.parquet.",
+READING = ("pandas.read_", "polars.read_", "polars.scan_", "geopandas.read_", "dask.dataframe.read_",
+           "pyarrow.parquet.",
            "imageio.", "soundfile.", "json.load_", "yaml.load_file", "openpyxl.load_workbook")  # fmt: skip
 SQL_METHODS = (
     "execute",
@@ -135,6 +137,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 """Modules whose names are followed, and what `from MODULE import *` brings of interest."""
 STARTERS = SHELL | PROGRAM | WORDS | EXECS
 """Functions that start programs: a mention that is not a call is not understood."""
-SENSITIVE = frozenset(("os", "posix", "nt", "subprocess", "shutil", "builtins", "pty", "importlib", "ctypes", "commands",
+SENSITIVE = frozenset(("os", "posix", "nt", "subprocess", "shutil", "builtins", "pty", "importlib", "ctypes",
+"commands",
                        "?", "runpy"))  # fmt: skip
 """Modules of which an attribute whose name cannot be resolved is not understood."""

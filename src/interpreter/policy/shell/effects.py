@@ -231,8 +231,12 @@ FIND_NARROWS = (
 
 def found_by(tests: Words, starts: Words) -> list[str]:
     """What `find` finds: with tests that narrow it only something below its starts, else these with all below."""
-    narrow = any(word.startswith(FIND_NARROWS) for word in tests)
-    return [f"{start.rstrip('/')}/{UNKNOWN}" if narrow else start for start in starts or ["."]]
+    if not any(word.startswith(FIND_NARROWS) for word in tests):
+        return list(starts) or ["."]
+    names = [tests[at + 1] for at, word in enumerate(tests[:-1]) if word in ("-name", "-iname")]
+    plain = len(names) == 1 and not any(word in ("-o", "-or", "!", "-not") for word in tests)
+    name = names[0] if plain and "*" not in names[0][:1] else ""
+    return [f"{start.rstrip('/')}/{UNKNOWN}{name}" for start in starts or ["."]]
 
 
 def find(words: Words) -> Effects:

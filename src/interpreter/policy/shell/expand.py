@@ -85,12 +85,17 @@ class Expander:
         made: list[str] = []
         for part in parts:
             if isinstance(part, Lit):
+                self.doubt(part)
                 quoted_tilde = tilde and part.quoted and not made and part.text.startswith("~")
                 made.append("./" + part.text if quoted_tilde else part.text)
             else:
                 value = self.part(part)
                 made.append(" ".join(value) if isinstance(value, tuple) else value or "")
         return "".join(made).replace(SPLIT, UNKNOWN)
+
+    def doubt(self, part: Lit) -> None:
+        if part.dollar and self.state.posix:
+            self.note("a $'...' that not every sh knows")
 
     def part(self, part: Part) -> Value:
         if isinstance(part, Lit):
@@ -216,6 +221,7 @@ class Expander:
             self.budget.spend()
             quoted = getattr(part, "quoted", False)
             if isinstance(part, Lit):
+                self.doubt(part)
                 leading = part.quoted and not now and not begun and part.text.startswith("~")
                 now.append("./" + part.text if leading else part.text)
                 begun = True

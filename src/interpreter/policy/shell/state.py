@@ -37,6 +37,8 @@ class State:
     aliases: dict[str, str] = field(default_factory=dict[str, str])
     positional: tuple[str, ...] | None = None
     """`$1`, `$2` ...; None: not known."""
+    outside: dict[str, Value] | None = None
+    """Inside a function: what the variables that are local to it hold outside."""
     zero: str = UNKNOWN
     """`$0`"""
     posix: bool = False

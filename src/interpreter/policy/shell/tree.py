@@ -32,6 +32,8 @@ class Lit:
 
     text: str
     quoted: bool = False
+    dollar: bool = False
+    """It comes from `$'...'` or `$"..."`, which not every shell knows."""
 
 
 @dataclass(slots=True)

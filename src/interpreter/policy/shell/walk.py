@@ -239,7 +239,11 @@ class Walker(Record):
         if context.depth > MOST_DEEP:
             raise TooMuch("it is nested too deeply")
         calls = (*context.calls, (name, context.forks))
-        return self.node(state.functions[name], state, context._replace(calls=calls, depth=context.depth + 1))
+        above, state.outside = state.outside, {}
+        output = self.node(state.functions[name], state, context._replace(calls=calls, depth=context.depth + 1))
+        state.variables.update(state.outside or {})
+        state.outside = above
+        return output
 
     # Redirections
 
@@ -314,6 +318,9 @@ class Walker(Record):
         if alias in state.aliases:
             self.unalias(node, alias, state, context)
         words = [field for word in node.words for field in expander.fields(word)]
+        if state.outside is not None and words and words[0] in ("local", "declare", "typeset") and "-g" not in words:
+            for name in (*(word.partition("=")[0] for word in words[1:]), *(one.name for one in node.arrays)):
+                state.outside.setdefault(name, state.variables.get(name, "\0"))
         run = Run(words, state, context, text=node.text)
         self.redirect(node.redirects, run, expander)
         variables = [(one.name, self.assigned_value(one, expander, state, keep=not words)) for one in node.assigns]

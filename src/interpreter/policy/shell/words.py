@@ -211,6 +211,7 @@ class Words:
             self.ansi(parts)
         elif following == '"' and not quoted:
             self.at += 2
+            parts.append(Lit("", quoted=True, dollar=True))
             self.double_quoted(parts)
         elif found := _NAME.match(text, at + 1):
             parts.append(Var(found[0], quoted))
@@ -228,7 +229,7 @@ class Words:
             at += 2 if self.text[at] == "\\" else 1
         if at >= self.end:
             raise Broken("a $'...' is never closed")
-        parts.append(Lit(unescape(self.text[start:at]), quoted=True))
+        parts.append(Lit(unescape(self.text[start:at]), quoted=True, dollar=True))
         self.at = at + 1
 
     def parenthesis(self, quoted: bool) -> Part:

@@ -85,7 +85,8 @@ class ModelUnknown(ModelError):
 
 
 class ContextExceeded(ModelError):
-    pass
+    window: int | None = None
+    """Tokens of the model's window, where the server says them."""
 
 
 class RateLimited(ModelError):

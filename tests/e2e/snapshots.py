@@ -93,6 +93,7 @@ class Namer:
             text = text.replace(path, name)
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
         text = re.sub(r"\b(bubblewrap|landlock)\b", "<walls>", text)
+        text = re.sub(r"Use one of: [a-z, ]+\.", "Use one of: <languages>.", text)
         return IDS.sub(self._name, text)
 
     def _name(self, match: re.Match[str]) -> str:

@@ -34,6 +34,12 @@ OVERFLOW = re.compile(
     r"|exceeds the (limit|maximum) .{0,40}tokens|reduce the length",
     re.IGNORECASE,
 )
+WINDOW = re.compile(
+    r"(?:(?:maximum|available) )?(?:context|model) (?:length|window|size)s?(?: is| of|:)?(?: only)? *\(?(\d{3,7})(?!\d)"
+    r"|(?:n_ctx|max_model_len)\W{0,4}(\d{3,7})(?!\d)",
+    re.IGNORECASE,
+)
+"""The window itself among a server's words; the other numbers there say what was asked for."""
 NO_TOOLS = re.compile(
     r"does not support (tools|function)|tool[ _-]?choice|tool-call-parser|tools?['\"`]? (param|is not|are not|field)"
     r"|['\"`]tools['\"`]|tools?\.|function calling|jinja|chat template|template (error|render)",
@@ -134,10 +140,13 @@ def in_stream(error: Any) -> ModelError:
 
 
 def overflow(words: str) -> ContextExceeded:
-    return ContextExceeded(
+    error = ContextExceeded(
         _("The request is longer than the model's context window. The server says: {reason}", reason=words),
         _("Use a smaller --max_tokens, or start the server with a larger context."),
     )
+    if found := WINDOW.search(words):
+        error.window = int(found[1] or found[2])
+    return error
 
 
 def rate_limited(words: str, headers: Mapping[str, str]) -> RateLimited:

@@ -15,9 +15,11 @@ from ..errors import InterpreterError
 from ..kernels.environments import find_environment
 from ..llm.http import HttpModel
 from ..sandbox import report
+from ..sandbox.trial import try_walls
 from ..store import Store, default_home
 from ..text.i18n import _
 from ..types.base import Value
+from ..types.walls import BackendName
 
 RUNTIMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Shell", ("bash",)),
@@ -74,12 +76,13 @@ def _home() -> Finding:
 
 def _walls(settings: Settings) -> Iterator[Finding]:
     reports = report()
-    any_works = any(one.works for one in reports)
     wanted = settings.walls.backend
+    any_works = any(one.works for one in reports)
+    strongest = next((one.name for one in reports if one.works), "") if wanted == "auto" else wanted
     for one in reports:
         name = _("Sandbox {name}", name=one.name)
         if one.works:
-            yield Finding(name=name, state="ok", found=_("works"))
+            yield _held(name, one.name, chosen=one.name == strongest)
             continue
         needed = wanted == one.name or (wanted == "auto" and not any_works)
         yield Finding(name=name, state="broken" if needed else "absent", found=one.reason, remedy=one.remedy)
@@ -87,6 +90,31 @@ def _walls(settings: Settings) -> Iterator[Finding]:
         remedy = _("Leave out --sandbox host, or take `sandbox: host` out of your configuration.")
         yield Finding(name=_("Sandbox in use"), state="absent", found=_("none: code may do all that you may"),
                       remedy=remedy)  # fmt: skip
+
+
+def _held(name: str, backend: BackendName, *, chosen: bool) -> Finding:
+    """Each wall of a backend, as it was tried from inside just now."""
+    trial = try_walls(backend)
+    if trial.problem:
+        return Finding(name=name, state="absent", found=_("starts, but could not be tried: {problem}",
+                       problem=trial.problem))  # fmt: skip
+    words = {
+        "files": _("files outside"),
+        "names": _("names outside"),
+        "modes": _("modes and times outside"),
+        "protected": _("git and settings read-only"),
+        "network": _("network"),
+        "services": _("sockets of services"),
+        "processes": _("sight of processes"),
+        "signals": _("signals"),
+        "temporary": _("a /tmp of its own"),
+        "grants": _("grants to living kernels"),
+    }
+    held = ", ".join(words[wall] for wall in trial.held)
+    found = _("in use; holds: {walls}", walls=held) if chosen else _("works; holds: {walls}", walls=held)
+    if trial.open:
+        found += "\n" + _("does not hold: {walls}", walls=", ".join(words[wall] for wall in trial.open))
+    return Finding(name=name, state="ok", found=found)
 
 
 async def _model(settings: Settings) -> Finding:

@@ -12,7 +12,7 @@ import msgspec
 from ..errors import SandboxUnavailable
 from ..text.i18n import _
 from ..types.base import Value
-from ..types.walls import Launch, Profile
+from ..types.walls import BackendName, Launch, Profile
 from .backend import WALLS, Backend
 from .bubblewrap import Bubblewrap
 from .container import Container
@@ -37,7 +37,7 @@ STRONGEST_FIRST = ("seatbelt",) if sys.platform == "darwin" else ("bubblewrap", 
 class Report(Value):
     """One backend, for `interpreter doctor`."""
 
-    name: str
+    name: BackendName
     works: bool
     reason: str = ""
     """Why it does not; empty when it does."""

@@ -205,8 +205,8 @@ SYSTEM: tuple[tuple[str, dict[str, Any]], ...] = (
     ("question", {
         "name": "scheduled-jobs",
         "reason": "It makes something run later by itself.",
-        "command": ("crontab", "at", "batch", "atrm", "systemd-run"),
-        "not_match": ("cat crontab.txt",),
+        "command": ("crontab *", "crontab -e|-i", "at", "batch", "atrm", "systemd-run"),
+        "not_match": ("cat crontab.txt", "crontab -l"),
         "match": ("crontab jobs.txt", "at now + 1 hour"),
     }),
     ("catastrophe", {
@@ -242,7 +242,7 @@ SYSTEM: tuple[tuple[str, dict[str, Any]], ...] = (
         "command": ("gh auth token", "aws configure get", "aws configure export-credentials",
                     "aws sts get-session-token",
                     "gcloud auth print-access-token|print-identity-token", "az account get-access-token",
-                    "kubectl config view --raw", "kubectl get secret|secrets", "vault kv get", "vault read",
+                    "kubectl config view --raw", "kubectl get secret|secrets -o|--output", "vault kv get", "vault read",
                     "pass show", "op read", "security find-generic-password|find-internet-password|dump-keychain",
                     "secret-tool lookup", "gpg --export-secret-keys|--export-secret-subkeys", "heroku config",
                     "doppler secrets", "docker-credential-*", "git credential fill", "ssh-add -L|-l"),

@@ -80,7 +80,7 @@ def matches_of(
         sure = allows(rule, subject, ground) if allowing else fits(rule, subject, ground)
         if sure:
             found.append(Match(rule, number, sure, subject.text or _shown(subject)))
-    if not found and not allowing and not (rule.command or rule.call or _of_commands(rule)):
+    if not subjects and not allowing and not (rule.command or rule.call or _of_commands(rule)):
         sure = _effects_fit(rule, reading, ground)
         if sure:
             found.append(Match(rule, WHOLE, sure, ""))

@@ -36,6 +36,11 @@ def word_fits(alternatives: Sequence[str], word: str) -> int:
         return YES if any(one == word or glob(one).match(word) for one in alternatives) else NO
     if any(one == "*" for one in alternatives):
         return YES
+    known = word.partition(UNKNOWN)[0]
+    if any(
+        one.endswith("*") and known.startswith(one[:-1]) and not re.search(r"[*?\[]", one[:-1]) for one in alternatives
+    ):
+        return YES
     shape = re.compile(".*".join(re.escape(piece) for piece in word.split(UNKNOWN)), re.DOTALL)
     return MAYBE if any(shape.fullmatch(one) or "*" in one for one in alternatives) else NO
 
@@ -70,7 +75,7 @@ def flag_fits(alternatives: Sequence[str], word: str) -> bool:
         if one in (word, bare) or glob(one).match(word):
             return True
         if one.startswith("--"):
-            if len(bare) > 4 and bare.startswith("--") and one.startswith(bare):
+            if "=" not in one and len(bare) > 4 and bare.startswith("--") and one.startswith(bare):
                 return True  # GNU programs take a beginning that is clear
         elif len(one) == 2 and not bare.startswith("--") and one[1] in bare[1:] and not _long(bare):
             return True

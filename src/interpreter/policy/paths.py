@@ -95,14 +95,14 @@ def path_fits(patterns: Sequence[str], path: str, ground: Ground, *, folder: str
     best = NO
     for pattern in patterns:
         wanted = settle(pattern, ground)
-        best = max(best, *(_fits(wanted, one, recursive) for one in found))
+        best = max(best, *(_fits(wanted, one, recursive, ground) for one in found))
     return best
 
 
-def _fits(pattern: str, path: str, recursive: bool) -> int:
+def _fits(pattern: str, path: str, recursive: bool, ground: Ground) -> int:
     expression, fixed = _shape(pattern)
     if UNKNOWN in path:
-        return _may_fit(fixed, "*" in pattern, path, recursive)
+        return _may_fit(fixed, "*" in pattern, path, recursive, ground)
     if expression.fullmatch(path):
         return YES
     if re.search(r"[*?\[]", path) and (fnmatchcase(fixed, path) and fixed.count("/") == path.count("/")):
@@ -112,7 +112,7 @@ def _fits(pattern: str, path: str, recursive: bool) -> int:
     return NO
 
 
-def _may_fit(fixed: str, wild: bool, path: str, recursive: bool) -> int:
+def _may_fit(fixed: str, wild: bool, path: str, recursive: bool, ground: Ground) -> int:
     known = path.partition(UNKNOWN)[0]
     if recursive:
         shape = ".*".join(re.escape(piece) for piece in path.split(UNKNOWN))
@@ -122,7 +122,7 @@ def _may_fit(fixed: str, wild: bool, path: str, recursive: bool) -> int:
     if not known:
         return NO
     folder = known.rpartition("/")[0]
-    inside = folder == fixed.rpartition("/")[0].rstrip("/") and folder.count("/") > 2
+    inside = folder == fixed.rpartition("/")[0].rstrip("/") and folder not in ("", ground.workspace, ground.home)
     return MAYBE if inside or (wild and known.startswith(fixed.rstrip("/") + "/")) else NO
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from interpreter.errors import ModelAuthRefused, ModelUnknown, ModelUnreachable, UsageError
+from interpreter.errors import ModelAuthRefused, ModelUnknown, ModelUnreachable, ServerFault, UsageError
 from interpreter.llm import contact
 from interpreter.llm.contact import request_headers
 from interpreter.llm.http import HttpModel
@@ -223,3 +226,47 @@ def test_nothing_to_discover(monkeypatch: pytest.MonkeyPatch) -> None:
         discovered(monkeypatch, closed)
     for program in ("vllm serve", "ollama serve", "llama-server", "lms server start", "--api_base"):
         assert program in caught.value.hint
+
+
+class BrokenList(BaseHTTPRequestHandler):
+    """`transformers serve` with a cache that it cannot read: the list fails, answers would come."""
+
+    def do_GET(self) -> None:
+        self.send_response(500)
+        self.send_header("Content-Length", "21")
+        self.end_headers()
+        self.wfile.write(b"Internal Server Error")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gives
+        return None
+
+
+@pytest.fixture
+def broken_list() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BrokenList) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
+def first_contact(options: ModelOptions) -> ServerFacts:
+    async def main() -> ServerFacts:
+        model = HttpModel(options)
+        try:
+            return await model.connect()
+        finally:
+            await model.close()
+
+    return asyncio.run(main())
+
+
+def test_a_list_of_models_that_fails_is_no_obstacle_where_the_model_is_named(broken_list: str) -> None:
+    facts = first_contact(ModelOptions(api_base=broken_list, model="Qwen/Qwen3-4B"))
+    assert (facts.model, facts.models, facts.context_window) == ("Qwen/Qwen3-4B", (), None)
+
+
+def test_a_list_of_models_that_fails_is_told_where_no_model_is_named(broken_list: str) -> None:
+    with pytest.raises(ServerFault, match="Internal Server Error"):
+        first_contact(ModelOptions(api_base=broken_list))

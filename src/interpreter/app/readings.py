@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..config.settings import Settings
+from ..kernels.ending import end_keeper
 from ..store import Store, default_home
 from ..store.export import export
 from ..store.listing import Line, SessionRow, rows, timeline
@@ -44,10 +45,13 @@ class Readings:
             return export(log.events(), form, self._secrets)
 
     def delete(self, wanted: str) -> str:
-        """Remove a session with all its files; its id. Raises SessionUnknown, SessionBusy."""
+        """Remove a session with all its files, its keeper and kernels ended before; its id.
+
+        Raises SessionUnknown, SessionBusy, KeeperLost.
+        """
         with self._store() as store:
             found = store.find(wanted).id
-            store.delete(found)
+            store.delete(found, lambda folder: end_keeper(folder / "run"))
             return found
 
     def save(self, session: str, path: Path) -> int:

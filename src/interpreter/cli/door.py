@@ -29,7 +29,7 @@ def run(words: Sequence[str], open_session: Open | None = None) -> int:
     _fill_closed_streams()
     try:
         _early_language(words)
-        return _run(parse(words), open_session)
+        return _run(_parsed(words), open_session)
     except InterpreterError as error:
         say_error(error)
         return error.exit_code
@@ -49,6 +49,37 @@ def run(words: Sequence[str], open_session: Open | None = None) -> int:
         return 1
     except Exception as error:
         return _mistake(words, error)
+
+
+def _parsed(words: Sequence[str]) -> Arguments:
+    """The command line. Raises UsageError, and says it to a program that reads standard output as well."""
+    try:
+        arguments = parse(words)
+        if arguments.asked in NOT_YET and not arguments.command:
+            raise UsageError(
+                _("Control of the screen is not there yet."),
+                _("Everything else works without this flag: code in Python, shell, JavaScript and more."),
+            )
+    except UsageError as error:
+        if _asked_form(words) in ("json", "jsonl"):
+            from .views.machine import write_error
+
+            write_error(error)
+        raise
+    return arguments
+
+
+def _asked_form(words: Sequence[str]) -> str:
+    """What `--output` says, read from a command line that may not be understood otherwise."""
+    form = ""
+    for at, word in enumerate(words):
+        if word == "--":
+            break
+        if word.startswith("--output="):
+            form = word[9:]
+        elif word == "--output" and at + 1 < len(words):
+            form = words[at + 1]
+    return form
 
 
 def _mistake(words: Sequence[str], error: Exception) -> int:
@@ -97,11 +128,6 @@ def _run(arguments: Arguments, open_session: Open | None) -> int:
 
         sys.stdout.write(f"interpreter {__version__}\n")
         return 0
-    if arguments.asked in NOT_YET:
-        raise UsageError(
-            _("Control of the screen is not there yet."),
-            _("Everything else works without this flag: code in Python, shell, JavaScript and more."),
-        )
     if arguments.command:
         from .manage import manage
 

@@ -19,7 +19,7 @@ from .contract import Conversation, Open, TalkView, View
 from .desk import Desk, Leave
 from .opened import say_opened
 from .say import say
-from .views.machine import JsonLines, JsonResult, write_line
+from .views.machine import JsonLines, JsonResult, write_error
 from .views.plain import Plain
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run_task(arguments: Arguments, open_session: Open | None, begun: str = "") -
         return _run(arguments, open_session or _opener(begun))
     except InterpreterError as error:
         if arguments.output != "text":
-            _write_error(error)
+            write_error(error)
         raise
 
 
@@ -89,12 +89,6 @@ def _opener(begun: str) -> Open:
         return open_session(settings, resume=resume, workspace=workspace, begun=early)
 
     return opened
-
-
-def _write_error(error: InterpreterError) -> None:
-    """An error before or beside the session, in the form that a program reads."""
-    fields = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-    write_line({"type": "error", "status": "error", "exit_code": error.exit_code, **fields})
 
 
 class Once:

@@ -80,14 +80,20 @@ class Contact:
         except (ModelError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {}
 
-    async def list_models(self, wait: float) -> None:
-        """Read the list of models. Raises ModelError; a server without a list is none."""
+    async def list_models(self, wait: float, *, named: bool = False) -> None:
+        """Read the list of models. Raises ModelError; a server without a list is none.
+
+        Args:
+            named: the person named a model; then a server whose list is broken may do (`transformers serve` gives 500).
+        """
         status, headers, data = await self.get(f"{self.target.path}/models", wait)
+        if status == 500 and named:
+            return
         if status in (404, 405, 501):
             tried = self.target
             self.target = tried._replace(path=f"{tried.path}/v1") if not tried.path.endswith("/v1") else tried
             if self.target != tried:
-                await self.list_models(wait)
+                await self.list_models(wait, named=named)
                 return
             if not is_json(data):
                 raise from_status(status, headers, data, self.target, "")
@@ -148,7 +154,7 @@ async def reach(base: str, options: ModelOptions) -> Contact:
         target = target._replace(path="/v1")
     contact = Contact(target, open_transport(target, options), request_headers(target, options, found=False))
     try:
-        await contact.list_models(min(FIRST_READ, options.read_timeout))
+        await contact.list_models(min(FIRST_READ, options.read_timeout), named=bool(options.model))
     except BaseException:
         await contact.transport.close()
         raise

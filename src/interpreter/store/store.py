@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -235,15 +236,18 @@ class Store:
         """The process that holds a session now; None when none does."""
         return holder_of(self.folder(session_id) / "lock")
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str, before: Callable[[Path], None] = lambda folder: None) -> None:
         """Remove a session with everything in it, for ever.
 
-        Close its keeper first: what writes into its folder meanwhile is not stopped here.
-        Raises SessionUnknown, SessionBusy, StoreError.
+        Args:
+            before: called with the session's folder while nobody else can work on it: ends what still writes there.
+
+        Raises SessionUnknown, SessionBusy, StoreError, and what `before` raises; nothing is removed then.
         """
         key, _workspace = self._row(session_id)
         lock = self._hold(session_id)
         try:
+            before(self.folder(session_id))
             if self.seals is not None:
                 # First, so that a session that is gone without this shows as removed by somebody else.
                 self.seals.seal(session_id, 0, "", "deleted")

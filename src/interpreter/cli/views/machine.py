@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from ...errors import InterpreterError
 from ...session.redaction import public
 from ...text.redact import Redactor, secret_values
 from ...types.actions import Action
@@ -33,6 +34,12 @@ def write_line(value: object) -> None:
     """One line of JSON on standard output, at once. Raises BrokenPipeError when nobody reads."""
     sys.stdout.buffer.write(to_json(value) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def write_error(error: InterpreterError) -> None:
+    """An error before or beside the session, in the form that a program reads."""
+    fields = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    write_line({"type": "error", "status": "error", "exit_code": error.exit_code, **fields})
 
 
 class JsonLines:

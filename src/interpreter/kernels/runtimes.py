@@ -143,6 +143,8 @@ def find_runtime(language: str, options: KernelOptions, *, sockets: bool = True)
     """
     if language in OWN:
         return OWN[language](options)
+    if language == "html" and not sockets:
+        return program_runtime(language, {"cat": shutil.which("cat")}.get)  # browsers speak with themselves by sockets
     # A kernel keeps its state, a program does not.
     spec = jupyter.find(language) if sockets else None
     return jupyter_runtime(language, spec) if spec else program_runtime(language)

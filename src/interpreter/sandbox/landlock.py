@@ -18,7 +18,8 @@ from .system import DEVICES, system, within, without
 CREATE_RULESET = 444
 OLDEST, WITH_PORTS, WITH_SCOPES = 3, 4, 6
 """Versions: files can be protected; TCP by port; signals."""
-READABLE_TOO = ("/proc",)
+READABLE_TOO = ("/proc", "/sys/fs/cgroup")
+"""The second because DuckDB ends its process where it is there and may not be read."""
 
 
 class Landlock:
@@ -45,7 +46,8 @@ class Landlock:
                 )
         secret = [*hidden, *system().hidden]
         opened = [*outside(profile), profile.workspace] if profile.access == "read" else outside(profile)
-        readable = [*system().folders, *(os.path.realpath(path) for path in opened), *READABLE_TOO]
+        readable = [*system().folders, *(os.path.realpath(path) for path in opened)]
+        readable += [path for path in READABLE_TOO if os.path.exists(path)]
         limits = rlimits(profile)
         if profile.limits.processes is not None and os.geteuid() != 0:
             limits["NPROC"] = (profile.limits.processes, profile.limits.processes)

@@ -92,7 +92,7 @@ class JsNames:
                     continue
                 base = self.dotted(value) if value is not None else ""
                 if base:
-                    self.meaning[source(name)] = f"{base}.{source(key)}"
+                    self.meaning[source(name)] = self._attribute(base, source(key))
                 self.assigned.setdefault(source(name), []).append(None)
 
     def dotted(self, node: Node | None, depth: int = 0) -> str:

@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,10 @@ def test_no_spelling_means_two_languages() -> None:
 
 def test_title_of_an_unknown_language_is_its_name() -> None:
     assert (title("cpp"), title("deno")) == ("C++", "deno")
+
+
+def test_every_language_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "languages.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    told = {name.strip() for cell in first for name in cell.split(",")}
+    assert [language.title for language in LANGUAGES if language.title not in told] == []

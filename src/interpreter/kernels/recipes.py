@@ -24,7 +24,7 @@ exec </dev/null 9<&-
 BROWSE = (
     # The way to a socket may have 108 characters, so the browser's temporary folder is named from where it starts.
     'rm -f "$d/page.png"; cd "$d" && TMPDIR=. "$p" '
-    '--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --window-size=1280,900 '
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --window-size=1280,900 "
     '--user-data-dir="$d/profile" --virtual-time-budget=5000 --screenshot="$d/page.png" "file://$f" 8>&- '
     '>"$d/browser.log" 2>&1 && [ -s "$d/page.png" ] && cat "$d/page.png" >&8 && exit 0\n'
     'tail -n 5 "$d/browser.log" >&2\nexit 1'

@@ -7,16 +7,16 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .layers import load_policy
+    from .oddities import Finding, survey
     from .policy import Policy, read_code
-    from .survey import Finding, survey
-    from .trust import revoke, trust, trusts
+    from .trusted import revoke, trust, trusts
 
 __all__ = ["Finding", "Policy", "load_policy", "read_code", "revoke", "survey", "trust", "trusts"]
 
 _PLACES = {
-    "Finding": "survey", "Policy": "policy", "load_policy": "layers", "read_code": "policy", "revoke": "trust",
-    "survey": "survey",
-    "trust": "trust", "trusts": "trust",
+    "Finding": "oddities", "Policy": "policy", "load_policy": "layers", "read_code": "policy", "revoke": "trusted",
+    "survey": "oddities",
+    "trust": "trusted", "trusts": "trusted",
 }  # fmt: skip
 
 

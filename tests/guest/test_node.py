@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .keeper_client import Guest, KeeperClient, driver
+from interpreter.kernels.runtimes import node_source
+
+from .keeper_client import Guest, KeeperClient
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="Node is not on this machine")
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="Node is not on
 @pytest.fixture
 def start(client: KeeperClient, folder: Path) -> Callable[[], Guest]:
     argv = ["node", "--no-force-async-hooks-checks", "-"]
-    return lambda: Guest(client, argv, driver("node_driver.js"), cwd=folder)
+    return lambda: Guest(client, argv, node_source(), cwd=folder)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import interpreter
-from tests.house.house_check import check
+from tests.house.house_check import MAX_FILE, check
 
 LATE = {
     "aio/__init__.py", "app/rulebook.py", "llm/contact.py", "policy/__init__.py", "policy/policy.py",
@@ -26,3 +26,10 @@ def test_only_named_places_load_on_first_use() -> None:
 def test_the_house_stands() -> None:
     root = Path(interpreter.__file__).resolve().parent
     assert check(root) == []
+
+
+def test_programs_of_other_languages_are_as_short_as_ours() -> None:
+    guest = Path(interpreter.__file__).resolve().parent / "guest"
+    found = {path.name: path.read_text(encoding="utf-8").count("\n") for path in guest.iterdir() if path.is_file()}
+    assert {"node_driver.js", "bash_driver.sh"} <= set(found)
+    assert {name: lines for name, lines in found.items() if lines > MAX_FILE} == {}

@@ -1,4 +1,5 @@
-// The Node guest. Read by `node --no-force-async-hooks-checks -` from stdin; speaks frames on descriptor 3 (4 bytes of
+// The Node guest: together with `node_channel.js` it makes one program, whose parts see nothing of each other's names
+// but `channel`. Read by `node --no-force-async-hooks-checks -` from stdin; speaks frames on descriptor 3 (4 bytes of
 // length, then JSON).
 //
 // The person's code runs on the main thread, as in the console of a browser: evaluated through the inspector in its
@@ -6,457 +7,279 @@
 // worker thread holds the channel: it hears an interrupt while the main thread is busy, and stops it through an
 // inspector session of its own. Stopping a callback leaves Node's stack of asynchronous ids uneven; with its checks
 // on, Node would abort.
-'use strict';
-(() => {
-  const { Session } = require('node:inspector');
-  const { Worker, MessageChannel } = require('node:worker_threads');
-  const { createRequire, builtinModules } = require('node:module');
-  const { pathToFileURL } = require('node:url');
-  const { Console } = require('node:console');
-  const path = require('node:path');
-  const util = require('node:util');
-  const { isPromise, isNativeError } = util.types;
+const { Session } = require('node:inspector');
+const { Worker, MessageChannel } = require('node:worker_threads');
+const { createRequire, builtinModules } = require('node:module');
+const { pathToFileURL } = require('node:url');
+const { Console } = require('node:console');
+const path = require('node:path');
+const util = require('node:util');
+const { isPromise, isNativeError } = util.types;
 
-  const RESULT = 64 * 1024;
-  const state = { running: '', pending: false, failed: null, timers: [], cell: '' };
+const RESULT = 64 * 1024;
+const state = { running: '', pending: false, failed: null, timers: [], cell: '' };
 
-  function hide(name, value) {
-    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
-  }
+function hide(name, value) {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+}
 
-  // ---- what the person's code finds
+// ---- what the person's code finds
 
-  function prepareGlobals() {
-    process.argv.splice(1);
-    const base = path.join(process.cwd(), '[cell]');
-    hide('require', createRequire(base));
-    hide('__filename', base);
-    hide('__dirname', process.cwd());
-    hide('module', { exports: {}, filename: base, id: '<cell>', loaded: false, children: [], paths: [] });
-    hide('exports', globalThis.module.exports);
-    for (const name of builtinModules) {
-      if (name.startsWith('_') || name.includes('/') || name in globalThis) continue;
-      const get = () => {
-        const value = require(name);
-        hide(name, value);
-        return value;
-      };
-      const set = (value) => hide(name, value);
-      Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
-    }
-    // What was written is on its way before the end is told.
-    for (const stream of [process.stdout, process.stderr]) {
-      if (stream._handle && stream._handle.setBlocking) stream._handle.setBlocking(true);
-    }
-    // Node's own console repeats every message to the inspector, which keeps them.
-    hide('console', new Console({ stdout: process.stdout, stderr: process.stderr }));
-    followTimers();
-    // Our own frames are below every stack; nobody should have to read them.
-    Object.defineProperty(Error, 'prepareStackTrace', { value: cutStack, writable: true, configurable: true });
-  }
-
-  function cutStack(error, frames) {
-    const ours = frames.findIndex((f) => f.getFileName() === 'node:inspector' && String(f.getFunctionName()).endsWith('post'));
-    const kept = (ours < 0 ? frames : frames.slice(0, ours)).filter((f) => f.getFileName() !== '[stdin]');
-    let head = 'Error';
-    try {
-      head = Error.prototype.toString.call(error);
-    } catch {
-      // Its name or message cannot be read.
-    }
-    return [head, ...kept.map((frame) => '    at ' + frame)].join('\n');
-  }
-
-  // Timers that a cell starts end with it when it is interrupted; else its code would go on later.
-  function followTimers() {
-    const own = { setTimeout, setInterval, setImmediate };
-    for (const [name, original] of Object.entries(own)) {
-      const follow = (...args) => {
-        const timer = original(...args);
-        if (state.running) {
-          state.timers.push(timer);
-          if (state.timers.length % 4096 === 0) state.timers = state.timers.filter((t) => !t._destroyed);
-        }
-        return timer;
-      };
-      const shown = follow.bind(null);
-      Object.defineProperty(shown, 'name', { value: name });
-      for (const key of Reflect.ownKeys(original)) {
-        if (!(key in shown) && key !== util.promisify.custom) Object.defineProperty(shown, key, Object.getOwnPropertyDescriptor(original, key));
-      }
-      globalThis[name] = shown;
-    }
-    followPromisedTimers(own);
-  }
-
-  function followPromisedTimers(own) {
-    const promises = require('node:timers/promises');
-    const original = promises.setTimeout;
-    const follow = (delay, value, options) => {
-      if (options !== undefined || !state.running) return original(delay, value, options);
-      return new Promise((resolve) => state.timers.push(own.setTimeout(resolve, delay, value)));
+function prepareGlobals() {
+  process.argv.splice(1);
+  const base = path.join(process.cwd(), '[cell]');
+  hide('require', createRequire(base));
+  hide('__filename', base);
+  hide('__dirname', process.cwd());
+  hide('module', { exports: {}, filename: base, id: '<cell>', loaded: false, children: [], paths: [] });
+  hide('exports', globalThis.module.exports);
+  for (const name of builtinModules) {
+    if (name.startsWith('_') || name.includes('/') || name in globalThis) continue;
+    const get = () => {
+      const value = require(name);
+      hide(name, value);
+      return value;
     };
-    const shown = Object.defineProperty(follow.bind(null), 'name', { value: 'setTimeout' });
-    promises.setTimeout = shown;
-    const custom = { value: shown, configurable: true };
-    Object.defineProperty(globalThis.setTimeout, util.promisify.custom, custom);
+    const set = (value) => hide(name, value);
+    Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
   }
-
-  function dropTimers() {
-    for (const timer of state.timers) {
-      clearTimeout(timer);
-      clearImmediate(timer);
-    }
-    state.timers = [];
+  // What was written is on its way before the end is told.
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream._handle && stream._handle.setBlocking) stream._handle.setBlocking(true);
   }
+  // Node's own console repeats every message to the inspector, which keeps them.
+  hide('console', new Console({ stdout: process.stdout, stderr: process.stderr }));
+  followTimers();
+  // Our own frames are below every stack; nobody should have to read them.
+  Object.defineProperty(Error, 'prepareStackTrace', { value: cutStack, writable: true, configurable: true });
+}
 
-  // Evaluated code has no `import()` of its own; its calls come here.
-  function importer(specifier, options) {
-    const name = String(specifier);
-    const local = name.startsWith('./') || name.startsWith('../') || name.startsWith('/');
-    const target = local ? pathToFileURL(path.resolve(name)).href : name;
-    const loaded = options === undefined ? import(target) : import(target, options);
-    return loaded.catch((error) => {
-      // It names the file that asks: ours.
-      for (const field of isNativeError(error) ? ['stack', 'message'] : []) {
-        if (typeof error[field] === 'string') error[field] = error[field].replaceAll('[stdin]', '[cell]');
+function cutStack(error, frames) {
+  const ours = frames.findIndex((f) => f.getFileName() === 'node:inspector' && String(f.getFunctionName()).endsWith('post'));
+  const kept = (ours < 0 ? frames : frames.slice(0, ours)).filter((f) => f.getFileName() !== '[stdin]');
+  let head = 'Error';
+  try {
+    head = Error.prototype.toString.call(error);
+  } catch {
+    // Its name or message cannot be read.
+  }
+  return [head, ...kept.map((frame) => '    at ' + frame)].join('\n');
+}
+
+// Timers that a cell starts end with it when it is interrupted; else its code would go on later.
+function followTimers() {
+  const own = { setTimeout, setInterval, setImmediate };
+  for (const [name, original] of Object.entries(own)) {
+    const follow = (...args) => {
+      const timer = original(...args);
+      if (state.running) {
+        state.timers.push(timer);
+        if (state.timers.length % 4096 === 0) state.timers = state.timers.filter((t) => !t._destroyed);
       }
-      throw error;
-    });
-  }
-
-  // ---- how a cell ends
-
-  function shown(value) {
-    if (isPromise(value) && util.inspect(value) === 'Promise { undefined }') return '';
-    const text = value === undefined ? '' : util.inspect(value);
-    return text.length > RESULT ? text.slice(0, RESULT) + '\n... cut ...' : text;
-  }
-
-  function lineOf(stack) {
-    const found = stack.includes(state.cell) && new RegExp(state.cell + ':(\\d+)').exec(stack);
-    return found ? Number(found[1]) : null;
-  }
-
-  function describe(error) {
-    if (!isNativeError(error)) {
-      return { name: 'Uncaught', message: util.inspect(error), traceback: 'Uncaught ' + util.inspect(error), line: null };
+      return timer;
+    };
+    const shown = follow.bind(null);
+    Object.defineProperty(shown, 'name', { value: name });
+    for (const key of Reflect.ownKeys(original)) {
+      if (!(key in shown) && key !== util.promisify.custom) Object.defineProperty(shown, key, Object.getOwnPropertyDescriptor(original, key));
     }
-    let name = 'Error', message = '', traceback = '';
-    try {
-      name = String(error.name);
-      message = String(error.message);
-      traceback = util.inspect(error);
-    } catch {
-      traceback = name;
-    }
-    return { name, message, traceback, line: lineOf(traceback) };
+    globalThis[name] = shown;
   }
+  followPromisedTimers(own);
+}
 
-  const key = '__' + require('node:crypto').randomBytes(12).toString('hex');
-  let session = null;
-  const flushed = setImmediate;
-  let helper = null;
-  let given;
-
-  // A new session also after each interrupt: the old one waits for a promise that will never be settled, and some
-  // versions of V8 abort when they find it collected.
-  function connect() {
-    if (session) session.disconnect();
-    session = new Session();
-    session.connect();
-    hide(key, (value) => {
-      given = value;
-    });
-    helper = post('Runtime.evaluate', { expression: `globalThis.${key}` }).result.objectId;
-    delete globalThis[key];
-  }
-
-  function post(method, params) {
-    let known;
-    session.post(method, params, (error, answer) => {
-      known = error ? { error } : answer;
-    });
-    return known;
-  }
-
-  // The value itself, of what the inspector only describes.
-  function valueOf(remote) {
-    if (!remote.objectId && !remote.unserializableValue) return remote.value;
-    const handed = remote.objectId ? { objectId: remote.objectId } : { unserializableValue: remote.unserializableValue };
-    const functionDeclaration = 'function (value) { this(value); }';
-    post('Runtime.callFunctionOn', { objectId: helper, functionDeclaration, arguments: [handed] });
-    const value = given;
-    given = undefined;
-    return value;
-  }
-
-  function begin({ id, cell, expression }) {
-    Object.assign(state, { running: id, cell, pending: true, failed: null, timers: [] });
-    const how = { expression, replMode: true, awaitPromise: true, objectGroup: cell, silent: false };
-    Atomics.store(heart, 2, 1);
-    session.post('Runtime.evaluate', how, (error, answer) => finish(id, error, answer));
-    Atomics.store(heart, 2, 0);
-  }
-
-  // What is left in the queues still belongs to the cell, and so does a promise that it leaves as its value.
-  async function finish(id, error, answer) {
-    if (state.running !== id) return;
-    state.pending = false;
-    if (error) {
-      const message = String(error.message);
-      const never = message.includes('Promise was collected') ? 'nothing can settle the promise that it waits for' : message;
-      return report(id, { error: { name: 'Error', message: never, traceback: 'Error: ' + never, line: null } });
-    }
-    const details = answer.exceptionDetails;
-    try {
-      const value = valueOf(answer.result);
-      post('Runtime.releaseObjectGroup', { objectGroup: state.cell });
-      if (details) return report(id, { error: describe(value), place: placeOf(value, details) });
-      if (isPromise(value)) await value;
-      await new Promise((resolve) => flushed(resolve));
-      report(id, state.failed ? { error: state.failed } : { result: shown(value) });
-    } catch (thrown) {
-      report(id, { error: describe(thrown) });
-    }
-  }
-
-  // A syntax error has no stack that names its place.
-  function placeOf(error, details) {
-    const syntax = isNativeError(error) && error.name === 'SyntaxError' && details.scriptId && !details.stackTrace;
-    return syntax ? { line: details.lineNumber, column: details.columnNumber } : null;
-  }
-
-  function report(id, message) {
-    if (state.running !== id) return;
-    Object.assign(state, { running: '', timers: [] });
-    if (state.pending) connect();
-    port.postMessage({ op: 'done', id, ...message });
-  }
-
-  // An error in a callback or a promise that nobody waits for.
-  function fail(error, origin) {
-    const known = describe(error);
-    if (state.running) {
-      state.failed = state.failed || known;
-      if (origin !== 'unhandledRejection') report(state.running, { error: known });
-    } else {
-      process.stderr.write('Uncaught ' + known.traceback + '\n');
-    }
-  }
-
-  // ---- the two threads
-
-  const { port1: port, port2: other } = new MessageChannel();
-  const heart = new Int32Array(new SharedArrayBuffer(12));
-  port.on('message', (message) => {
-    if (message.op === 'execute') begin(message);
-    else if (message.op === 'ping') {
-      Atomics.store(heart, 2, 0);
-      Atomics.store(heart, 0, message.n);
-    }
-    else if (message.op === 'stopped') {
-      dropTimers();
-      state.running = '';
-      connect();
-    }
-  });
-  prepareGlobals();
-  hide('imp\u043ert', importer);
-  connect();
-  process.exit = function exit(code) {
-    const status = code === undefined ? process.exitCode : code;
-    port.postMessage({ op: 'exit', id: state.running, code: Number(status) & 255 || 0 });
-    // The worker ends what runs here.
-    for (;;) Atomics.wait(heart, 1, 0, 1);
+function followPromisedTimers(own) {
+  const promises = require('node:timers/promises');
+  const original = promises.setTimeout;
+  const follow = (delay, value, options) => {
+    if (options !== undefined || !state.running) return original(delay, value, options);
+    return new Promise((resolve) => state.timers.push(own.setTimeout(resolve, delay, value)));
   };
+  const shown = Object.defineProperty(follow.bind(null), 'name', { value: 'setTimeout' });
+  promises.setTimeout = shown;
+  const custom = { value: shown, configurable: true };
+  Object.defineProperty(globalThis.setTimeout, util.promisify.custom, custom);
+}
 
-  const worker = new Worker(`(${channel})()`, {
-    eval: true,
-    env: {},
-    argv: [],
-    execArgv: [],
-    workerData: { port: other, heart, version: process.version },
-    transferList: [other],
-  });
-  worker.on('exit', () => process.reallyExit(70));
-  worker.on('error', () => process.reallyExit(70));
-  process.on('SIGINT', () => {});
-  process.on('uncaughtException', fail);
-  process.on('unhandledRejection', (error) => fail(error, 'unhandledRejection'));
-
-  // Runs in the worker; it cannot see anything above.
-  function channel() {
-    'use strict';
-    const { workerData } = require('node:worker_threads');
-    const { Session } = require('node:inspector');
-    const net = require('node:net');
-    const vm = require('node:vm');
-    const { port, heart, version } = workerData;
-    const PATIENCE = 50; // milliseconds that an idle main thread may take to answer
-    let running = null;
-    let cells = 0;
-    let pings = 0;
-    let received = [];
-    let size = 0;
-
-    const session = new Session();
-    session.connectToMainThread();
-    const ask = (method, params) =>
-      new Promise((resolve) => session.post(method, params, (error, answer) => resolve(error ? { error } : answer)));
-    const socket = new net.Socket({ fd: 3, readable: true, writable: true });
-
-    function send(message) {
-      const body = Buffer.from(JSON.stringify(message));
-      const head = Buffer.alloc(4);
-      head.writeUInt32BE(body.length);
-      socket.write(Buffer.concat([head, body]));
-    }
-
-    function done(cell, status, exit_status, more) {
-      if (running !== cell) return;
-      running = null;
-      send({ op: 'done', id: cell.id, status, exit_status, ...more });
-    }
-
-    // ---- imports: the parser itself is asked what is one
-
-    const BROKEN = 'Invalid or unexpected token';
-
-    function complaint(code) {
-      try {
-        new vm.Script('(async () => {' + code + '\n})');
-        return '';
-      } catch (error) {
-        return String(error.message);
-      }
-    }
-
-    // In a string, a comment or a pattern the mark changes nothing; as code it cannot be read.
-    const isCode = (code, at) => complaint(code.slice(0, at) + 'im\\ort' + code.slice(at + 6)) === BROKEN;
-
-    const STATIC =
-      /^import\s*(?:(?:([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*,?\s*)?(?:\*\s*as\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*|\{([^}]*)\}\s*)?from\s*)?(["'])(.*?)\4(?:\s*(?:with|assert)\s*(\{[^}]*\}))?/u;
-
-    function dynamic(text, [, first, all, names, quote, target, attributes]) {
-      const options = attributes ? `, {with: ${attributes}}` : '';
-      const loaded = `await imp\u043ert(${quote}${target}${quote}${options})`;
-      const parts = [];
-      if (first) parts.push(`default: ${first}`);
-      for (const name of (names || '').split(',')) {
-        if (name.trim()) parts.push(name.trim().replace(/\s+as\s+/u, ': '));
-      }
-      let line = loaded;
-      if (all) line = `const ${all} = ${loaded}` + (first ? `, {default: ${first}} = ${all}` : '');
-      else if (parts.length) line = `const {${parts.join(', ')}} = ${loaded}`;
-      return line + '\n'.repeat(text.split('\n').length - 1);
-    }
-
-    function withImports(code) {
-      if (!code.includes('import') || complaint(code) === BROKEN) return code;
-      for (const kind of ['static', 'dynamic']) {
-        let from = 0;
-        for (;;) {
-          const at = code.indexOf('import', from);
-          if (at < 0) break;
-          from = at + 6;
-          const called = /^import\s*\(/.test(code.slice(at, at + 200));
-          if (called !== (kind === 'dynamic') || !isCode(code, at)) continue;
-          const found = called ? null : STATIC.exec(code.slice(at));
-          if (!called && !found) continue;
-          const text = called ? 'import' : found[0];
-          const put = called ? 'imp\u043ert' : dynamic(text, found);
-          code = code.slice(0, at) + put + code.slice(at + text.length);
-          from = at + put.length;
-        }
-      }
-      return code;
-    }
-
-    // ---- a cell
-
-    function execute(id, code) {
-      const cell = { id, name: `cell-${++cells}`, code };
-      running = cell;
-      const expression = withImports(code) + `\n//# sourceURL=${cell.name}`;
-      port.postMessage({ op: 'execute', id, cell: cell.name, expression });
-    }
-
-    function finished({ error, place, result }) {
-      // What was stopped complains about it; the interrupt tells its end.
-      if (error && running.stopping) return undefined;
-      if (!error) return done(running, 'ok', 0, { result });
-      if (place) {
-        const lines = running.code.split('\n');
-        const row = Math.min(place.line, lines.length - 1);
-        const mark = ' '.repeat(row === place.line ? place.column : lines[row].length) + '^';
-        error.line = row + 1;
-        const where = `${running.name}:${error.line}\n${lines[row].slice(0, 400)}\n${mark.slice(-401)}`;
-        error.traceback = `${where}\n\n${error.name}: ${error.message}`;
-      }
-      return done(running, 'error', 1, { error });
-    }
-
-    // ---- interrupts
-
-    function idle() {
-      const n = ++pings;
-      port.postMessage({ op: 'ping', n });
-      const end = Date.now() + PATIENCE;
-      while (Atomics.load(heart, 0) !== n) {
-        if (Date.now() > end) return false;
-        Atomics.wait(heart, 1, 0, 1);
-      }
-      return true;
-    }
-
-    async function interrupt(id) {
-      const cell = running;
-      if (!cell || cell.id !== id || cell.stopping) return;
-      // Not acknowledged before it has stopped: the keeper's signal, which ends a child that the code waits for, has to
-      // come again while the code starts others.
-      cell.stopping = true;
-      // In the code itself, not in one of its callbacks: no need to ask first.
-      if (Atomics.load(heart, 2)) await ask('Runtime.terminateExecution');
-      while (!idle()) await ask('Runtime.terminateExecution');
-      port.postMessage({ op: 'stopped' });
-      done(cell, 'interrupted', 130, { error: { name: 'Interrupted', message: 'interrupted', traceback: '', line: null } });
-    }
-
-    async function leave(id, code) {
-      if (running && running.id === id) running.stopping = true;
-      do await ask('Runtime.terminateExecution');
-      while (!idle());
-      port.postMessage({ op: 'stopped' });
-      if (running && running.id === id) done(running, code ? 'error' : 'ok', code, {});
-    }
-
-    port.on('message', (message) => {
-      if (message.op === 'exit') leave(message.id, message.code);
-      else if (running && running.id === message.id) finished(message);
-    });
-
-    function take(message) {
-      if (message.op === 'execute') execute(message.id, message.code);
-      else if (message.op === 'interrupt') interrupt(message.id);
-    }
-
-    socket.on('data', (data) => {
-      received.push(data);
-      size += data.length;
-      while (size >= 4) {
-        if (received[0].length < 4) received = [Buffer.concat(received)];
-        const wanted = received[0].readUInt32BE(0) + 4;
-        if (size < wanted) return;
-        const whole = received.length === 1 ? received[0] : Buffer.concat(received);
-        received = [whole.subarray(wanted)];
-        size = whole.length - wanted;
-        take(JSON.parse(whole.subarray(4, wanted).toString()));
-      }
-    });
-    socket.on('close', () => process.exit(0));
-    socket.on('error', () => process.exit(0));
-
-    send({ op: 'ready', version });
+function dropTimers() {
+  for (const timer of state.timers) {
+    clearTimeout(timer);
+    clearImmediate(timer);
   }
-})();
+  state.timers = [];
+}
+
+// Evaluated code has no `import()` of its own; its calls come here.
+function importer(specifier, options) {
+  const name = String(specifier);
+  const local = name.startsWith('./') || name.startsWith('../') || name.startsWith('/');
+  const target = local ? pathToFileURL(path.resolve(name)).href : name;
+  const loaded = options === undefined ? import(target) : import(target, options);
+  return loaded.catch((error) => {
+    // It names the file that asks: ours.
+    for (const field of isNativeError(error) ? ['stack', 'message'] : []) {
+      if (typeof error[field] === 'string') error[field] = error[field].replaceAll('[stdin]', '[cell]');
+    }
+    throw error;
+  });
+}
+
+// ---- how a cell ends
+
+function shown(value) {
+  if (isPromise(value) && util.inspect(value) === 'Promise { undefined }') return '';
+  const text = value === undefined ? '' : util.inspect(value);
+  return text.length > RESULT ? text.slice(0, RESULT) + '\n... cut ...' : text;
+}
+
+function lineOf(stack) {
+  const found = stack.includes(state.cell) && new RegExp(state.cell + ':(\\d+)').exec(stack);
+  return found ? Number(found[1]) : null;
+}
+
+function describe(error) {
+  if (!isNativeError(error)) {
+    return { name: 'Uncaught', message: util.inspect(error), traceback: 'Uncaught ' + util.inspect(error), line: null };
+  }
+  let name = 'Error', message = '', traceback = '';
+  try {
+    name = String(error.name);
+    message = String(error.message);
+    traceback = util.inspect(error);
+  } catch {
+    traceback = name;
+  }
+  return { name, message, traceback, line: lineOf(traceback) };
+}
+
+const key = '__' + require('node:crypto').randomBytes(12).toString('hex');
+let session = null;
+const flushed = setImmediate;
+let helper = null;
+let given;
+
+// A new session also after each interrupt: the old one waits for a promise that will never be settled, and some
+// versions of V8 abort when they find it collected.
+function connect() {
+  if (session) session.disconnect();
+  session = new Session();
+  session.connect();
+  hide(key, (value) => {
+    given = value;
+  });
+  helper = post('Runtime.evaluate', { expression: `globalThis.${key}` }).result.objectId;
+  delete globalThis[key];
+}
+
+function post(method, params) {
+  let known;
+  session.post(method, params, (error, answer) => {
+    known = error ? { error } : answer;
+  });
+  return known;
+}
+
+// The value itself, of what the inspector only describes.
+function valueOf(remote) {
+  if (!remote.objectId && !remote.unserializableValue) return remote.value;
+  const handed = remote.objectId ? { objectId: remote.objectId } : { unserializableValue: remote.unserializableValue };
+  const functionDeclaration = 'function (value) { this(value); }';
+  post('Runtime.callFunctionOn', { objectId: helper, functionDeclaration, arguments: [handed] });
+  const value = given;
+  given = undefined;
+  return value;
+}
+
+function begin({ id, cell, expression }) {
+  Object.assign(state, { running: id, cell, pending: true, failed: null, timers: [] });
+  const how = { expression, replMode: true, awaitPromise: true, objectGroup: cell, silent: false };
+  Atomics.store(heart, 2, 1);
+  session.post('Runtime.evaluate', how, (error, answer) => finish(id, error, answer));
+  Atomics.store(heart, 2, 0);
+}
+
+// What is left in the queues still belongs to the cell, and so does a promise that it leaves as its value.
+async function finish(id, error, answer) {
+  if (state.running !== id) return;
+  state.pending = false;
+  if (error) {
+    const message = String(error.message);
+    const never = message.includes('Promise was collected') ? 'nothing can settle the promise that it waits for' : message;
+    return report(id, { error: { name: 'Error', message: never, traceback: 'Error: ' + never, line: null } });
+  }
+  const details = answer.exceptionDetails;
+  try {
+    const value = valueOf(answer.result);
+    post('Runtime.releaseObjectGroup', { objectGroup: state.cell });
+    if (details) return report(id, { error: describe(value), place: placeOf(value, details) });
+    if (isPromise(value)) await value;
+    await new Promise((resolve) => flushed(resolve));
+    report(id, state.failed ? { error: state.failed } : { result: shown(value) });
+  } catch (thrown) {
+    report(id, { error: describe(thrown) });
+  }
+}
+
+// A syntax error has no stack that names its place.
+function placeOf(error, details) {
+  const syntax = isNativeError(error) && error.name === 'SyntaxError' && details.scriptId && !details.stackTrace;
+  return syntax ? { line: details.lineNumber, column: details.columnNumber } : null;
+}
+
+function report(id, message) {
+  if (state.running !== id) return;
+  Object.assign(state, { running: '', timers: [] });
+  if (state.pending) connect();
+  port.postMessage({ op: 'done', id, ...message });
+}
+
+// An error in a callback or a promise that nobody waits for.
+function fail(error, origin) {
+  const known = describe(error);
+  if (state.running) {
+    state.failed = state.failed || known;
+    if (origin !== 'unhandledRejection') report(state.running, { error: known });
+  } else {
+    process.stderr.write('Uncaught ' + known.traceback + '\n');
+  }
+}
+
+// ---- the two threads
+
+const { port1: port, port2: other } = new MessageChannel();
+const heart = new Int32Array(new SharedArrayBuffer(12));
+port.on('message', (message) => {
+  if (message.op === 'execute') begin(message);
+  else if (message.op === 'ping') {
+    Atomics.store(heart, 2, 0);
+    Atomics.store(heart, 0, message.n);
+  }
+  else if (message.op === 'stopped') {
+    dropTimers();
+    state.running = '';
+    connect();
+  }
+});
+prepareGlobals();
+hide('imp\u043ert', importer);
+connect();
+process.exit = function exit(code) {
+  const status = code === undefined ? process.exitCode : code;
+  port.postMessage({ op: 'exit', id: state.running, code: Number(status) & 255 || 0 });
+  // The worker ends what runs here.
+  for (;;) Atomics.wait(heart, 1, 0, 1);
+};
+
+const worker = new Worker(`(${channel})()`, {
+  eval: true,
+  env: {},
+  argv: [],
+  execArgv: [],
+  workerData: { port: other, heart, version: process.version },
+  transferList: [other],
+});
+worker.on('exit', () => process.reallyExit(70));
+worker.on('error', () => process.reallyExit(70));
+process.on('SIGINT', () => {});
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', (error) => fail(error, 'unhandledRejection'));

@@ -162,7 +162,7 @@ def plan(profile: Profile) -> list[Mount]:
     pins = {path for path in pinned(profile) if path not in wanted}
     want(pins, "write")
     # What is not there cannot be protected: bubblewrap would leave an empty file. It is looked for after each step.
-    want((path for path in standing(profile) if os.path.realpath(path) == path), "protect")
+    want(standing(profile), "protect")
     mounts: list[Mount] = [Mount(folder, "read") for folder in system().folders]
     for mount in sorted(wanted.values(), key=lambda m: (m.path.count("/"), m.path)):
         above = next((m for m in reversed(mounts) if within(mount.path, (m.path,))), None)
@@ -178,9 +178,10 @@ def plan(profile: Profile) -> list[Mount]:
     return mounts[len(system().folders) :]
 
 
-def standing(profile: Profile) -> Iterable[str]:
-    """What exists of the paths that stay read-only."""
-    return [path for path in profile.protected if os.path.lexists(path)]
+def standing(profile: Profile) -> list[str]:
+    """What exists of the paths that stay read-only, under its real name; what is hidden is closed anyway."""
+    paths = [path for path in profile.protected if os.path.lexists(path) and os.path.realpath(path) == path]
+    return [path for path in paths if not within(path, profile.hidden)]
 
 
 def pinned(profile: Profile) -> Iterable[str]:

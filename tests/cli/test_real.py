@@ -158,7 +158,7 @@ def test_a_conversation_with_a_real_kernel(sums: Bench) -> None:
     with Terminal(argv, sums.work, env={"INTERPRETER_HOME": sums.env["INTERPRETER_HOME"]}) as terminal:
         terminal.wait_for("Ctrl-D leaves.\n>", 30)
         terminal.send("add up\r")
-        terminal.wait_for("always in this session:", 30)
+        terminal.wait_for("a always", 30)
         terminal.send("a\n")
         terminal.wait_for("The sum is 45.\n\n>")
         terminal.send("read it\r")

@@ -15,7 +15,7 @@ import pytest
 
 from .terminal import DRIVE, Terminal
 
-ASKED = "always in this session:"
+ASKED = "a always"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.kernels.test_install import wheel
 
 from .world import COMMAND, World, reply, until
 
-ASKED = "always in this session:"
+ASKED = "a always"
 YES_NO = "y yes · n no:"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -258,7 +258,7 @@ def test_e78_no_color_and_no_moving_parts(world: World) -> None:
 def test_e79_in_chinese(world: World) -> None:
     world.serve(reply("我来算。", "print(6 * 7)"), "等于 42。")
     with world.terminal("--lang", "zh_CN", "算一下") as terminal:
-        terminal.wait_for("总是")
+        terminal.wait_for("a 总是")
         assert "运行" in terminal.text
         terminal.send("是\n")
         assert terminal.finish() == 0

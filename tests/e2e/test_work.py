@@ -177,7 +177,7 @@ def test_e109_no_walls_only_by_name(world: World) -> None:
     assert done.lines[0]["sandbox"].startswith("host/")
     with world.terminal("--sandbox", "host", "--resume", "last") as terminal:
         terminal.wait_for("Run this Python code (no sandbox, in")
-        terminal.wait_for("always in this session:")
+        terminal.wait_for("a always")
         terminal.send("y\n")
         terminal.wait_for("Done.")
         terminal.wait_for("\n>")

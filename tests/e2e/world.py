@@ -104,7 +104,7 @@ class World:
     def words(self, words: Sequence[str]) -> list[str]:
         """A whole command line; with the address of the server where the case does not say one."""
         named = {"-ab", "--api_base", "--api-base"} & set(words)
-        manages = words[:1] and words[0] in ("sessions", "config", "doctor")
+        manages = words[:1] and words[0] in ("sessions", "config", "doctor", "approvals")
         address = ["-ab", self.url] if self.url and not named and not manages else []
         return [COMMAND, *words, *address]
 

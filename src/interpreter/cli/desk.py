@@ -23,6 +23,7 @@ from ..types.events import (
 from ..types.ops import Interrupt, Op, ResolveApproval
 from .answers import Answers
 from .contract import Conversation, Question, View
+from .say import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -161,6 +162,9 @@ class Desk:
             case ApprovalResolved():
                 if self._question is not None and self._question.request.approval == event.approval:
                     self._close_question()
+                    if event.answer != "cancelled":
+                        say("")  # the cursor stands behind the question
+                        self._view.note(elsewhere(event))
             case _:
                 pass
         try:
@@ -203,6 +207,13 @@ class Desk:
             await self._session.send(Interrupt() if op == "leave" else op)
         except UsageError as error:  # answered from elsewhere in the same moment
             self._view.note(str(error))
+
+
+def elsewhere(event: ApprovalResolved) -> str:
+    """That the question on the screen has got its answer in another way."""
+    if event.by == "deadline":
+        return _("Nobody answered in time: that is a no.")
+    return _("Answered from elsewhere: {answer}, by {by}.", answer=event.answer, by=event.by)
 
 
 def answer(question: Question, **fields: str) -> ResolveApproval:

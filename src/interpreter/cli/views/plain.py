@@ -122,7 +122,7 @@ class Plain:
             for display in done.displays:
                 self._line(words.display_line(display))
         if ending := words.ending(event):
-            self._line(f"[{ending}]")
+            self._line(ending if "\n" in ending else f"[{ending}]")
 
     def _turn(self, event: TurnFinished) -> None:
         self._close_line()

@@ -73,15 +73,24 @@ def reason_line(reason: Reason) -> str:
 
 
 def proposal_lines(question: Question) -> list[str]:
-    """The rule that `always` would add, and what else it would allow."""
+    """The rule that `always` would add, and what else it would allow; in one line where no rule asks."""
     request = question.request
     if not request.proposal:
         return []
+    also = reveal("; ".join(request.covers))
+    if not request.reasons:
+        short = ", ".join(conditions_of(request.proposal))
+        line = _("a: from now on a rule in your policy allows {conditions}", conditions=short)
+        return [line + (f" ({also})" if also else "")]
     lines = [_("With `always` this rule is added to your policy:")]
     lines += ["  " + line for line in reveal(request.proposal.rstrip()).splitlines()]
-    if request.covers:
-        lines.append(_("It would also allow: {examples}", examples=reveal("; ".join(request.covers))))
-    return lines
+    return [*lines, _("It would also allow: {examples}", examples=also)] if also else lines
+
+
+def conditions_of(rule: str) -> list[str]:
+    """What a rule is about: its lines without its name, decision, reason and examples."""
+    lines = [line.strip() for line in reveal(rule).splitlines()]
+    return [line for line in lines if not line.startswith(("- name:", "decision:", "reason:", "match:", "not_match:"))]
 
 
 def deadline_line(deadline: float) -> str:

@@ -268,7 +268,8 @@ class Screen:
                 self._console.file.flush()
             self._print(Text(words.display_line(display), "cyan"), soft_wrap=True)
         if ending := words.ending(event):
-            self._print(Text(ending, "red" if event.status in ("error", "died", "lost") else "yellow"))
+            colour = "red" if event.status in ("error", "died", "lost", "denied") else "yellow"
+            self._print(Text(ending, colour), soft_wrap=True)
 
     def _turn(self, event: TurnFinished) -> None:
         self._end_thoughts()

@@ -300,7 +300,9 @@ class Kernel:
         if held and self.current:
             if self.process:
                 self.process.drain()
-            self._finish(self.current, *held)
+            status, exit_status, report = held
+            stopped = self.current.reason == "limit" and status == "ok"
+            self._finish(self.current, "error" if stopped else status, exit_status, report)
 
     def _finish(self, execution: Execution, status: str, exit_status: int | None, report: dict[str, Any]) -> None:
         self._watch.measure()

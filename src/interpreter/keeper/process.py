@@ -14,6 +14,8 @@ from .loop import Loop
 from .output import pending
 
 PIPE = 1 << 20
+NICE, ROOTS_NICE = 5, 10
+"""Of what only a watch holds; for root the kernel does not even count processes."""
 SWEEPS = 40
 """Rounds of killing before the rest of a tree is given up to the kernel's own limits."""
 
@@ -106,6 +108,8 @@ class Process:
         """When it last ran something."""
         self.guest = 0
         """Process number of what runs inside the walls, once it is known; ours to signal."""
+        self.count = 0
+        """Processes at the last look, with those that have ended and that nobody has waited for."""
         self.reaped = 0.0
         """Seconds of CPU of orphans that have ended."""
         self.alive = True
@@ -189,9 +193,13 @@ class Process:
     def members(self) -> list[int]:
         """Every living process of the tree, orphans that came to the keeper included."""
         if self.group:
-            return self.group.pids()
+            found = self.group.pids()
+            self.count = len(found)
+            return found
         found: list[int] = []
-        for pid in tree.descendants(self._roots() + self._reaper.orphans(self)):
+        every = tree.descendants(self._roots() + self._reaper.orphans(self))
+        self.count = len(every)
+        for pid in every:
             facts = tree.stat(pid)
             if facts and facts.state != "Z":
                 self.seen[pid] = facts.started
@@ -235,28 +243,40 @@ class Process:
             tree.kill([pid for pid in self.members() if not is_wall(pid)], number)
 
     def freeze(self, core: dict[int, int]) -> list[int]:
-        """Stop the tree, but for the walls of `core`; what `tree.thaw` takes."""
-        stopped: set[int] = set()
+        """Stop the tree, but for the walls of `core`; what `tree.thaw` takes.
+
+        A parent is stopped before its children are looked for: what forks faster than we look cannot stay ahead.
+        """
+        stopped: dict[int, None] = {}
         for _ in range(SWEEPS):
-            found = {pid for pid in self.members() if not (pid in core and is_wall(pid))} - stopped
-            if not found:
+            before = len(stopped)
+            todo = self.group.pids() if self.group else self._roots() + self._reaper.orphans(self)
+            seen: set[int] = set()
+            while todo:
+                pid = todo.pop()
+                if pid in seen:
+                    continue
+                seen.add(pid)
+                if pid not in stopped and not (pid in core and is_wall(pid)):
+                    tree.kill([pid], signal.SIGSTOP)
+                    stopped[pid] = None
+                if not self.group:
+                    todo += tree.children(pid)
+            if len(stopped) == before:
                 break
-            tree.kill(list(found), signal.SIGSTOP)
-            stopped |= found
         return list(stopped)
 
     def thin(self, core: dict[int, int]) -> int:
-        """End everything but `core` (number to time of start); how many there were."""
+        """End everything but `core` (number to time of start), which is left stopped; how many there were."""
         ended: set[int] = set()
-        for _ in range(SWEEPS):
-            facts = {pid: tree.stat(pid) for pid in self.members()}
-            living = [p for p, known in facts.items() if known and known.state != "Z" and core.get(p) != known.started]
-            if not living:
-                break
-            # Stopped first, so that a tree which forks faster than we kill cannot stay ahead.
-            tree.kill(living, signal.SIGSTOP)
-            tree.kill(living, signal.SIGKILL)
-            ended.update(living)
+        with tree.urgently():
+            for _ in range(SWEEPS):
+                facts = {pid: tree.stat(pid) for pid in self.freeze(core) if pid not in ended}
+                found = [pid for pid, known in facts.items() if known and core.get(pid) != known.started]
+                if not found:
+                    break
+                tree.kill(found)
+                ended.update(found)
         return len(ended)
 
     def kill(self) -> None:
@@ -328,6 +348,9 @@ def _become(launch: dict[str, Any], inner: dict[int, int], errors: int, group: c
             os.dup2(fd, target, inheritable=True)
         if group:
             group.add(os.getpid())
+        else:
+            # What holds it then is a watch, which must get its turn.
+            os.nice(ROOTS_NICE if os.getuid() == 0 else NICE)
         os.chdir(launch["cwd"])
         if sys.platform == "linux":
             walls.die_with_parent()

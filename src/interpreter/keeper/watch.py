@@ -23,8 +23,10 @@ BURST = 24
 """Tasks more on the machine than at the last look: time for the next one."""
 GULP = 128 << 20
 """Bytes less of available memory, likewise."""
-CROWDED = 1.0
-"""Seconds at the limit of processes, with more of them refused, until that is no accident."""
+FULL, ROOM = 0.95, 0.75
+"""Of the allowed processes: with that many it is crowded, until there are fewer than so many."""
+CROWDED = 0.5
+"""Seconds of it until that is no accident."""
 FLOOR, FLOOR_SHARE = 512 << 20, 20
 """Bytes of memory that stay available, or one part in so many where that is less."""
 WALK = 5.0
@@ -32,10 +34,12 @@ WALK = 5.0
 SLICE = 0.02
 HURRY = 0.5
 """Seconds to stop, where every moment fills the disk further."""
-SETTLE = 0.1
+SETTLE = 0.05
 LONGEST_SETTLE = 1.0
-FEW = 4
-"""Processes that a run may leave in the background without a closer look."""
+FEW = 2
+"""Processes that a run must leave in the background to get a closer look."""
+LINGER = 1.0
+"""Seconds of watching after the end, where nothing seems to be left."""
 
 
 class Watched(Protocol):
@@ -63,11 +67,14 @@ class Watch:
         self._disk: Disk | None = None
         self._timer: Timer | None = None
         self._before = self._last = tree.Machine(0, 0, 0, 0)
+        self._at_first = 0
+        """Resident bytes when the execution began."""
         self._looked = 0.0
         self._ooms = self._refused = 0
         self._most = 0
         self._count = 0
         self._crowded = 0.0
+        self._lingers = 0.0
         self._refused_then = 0
         self._walk: Iterator[Found] | None = None
         self._found: Found | None = None
@@ -90,7 +97,8 @@ class Watch:
     def begin(self, execution: Execution) -> None:
         process = self._kernel.process
         members = process.members() if process and process.alive else []
-        execution.begin(members, process.usage(members)[0] if process and members else 0.0)
+        cpu, self._at_first = process.usage(members) if process and members else (0.0, 0)
+        execution.begin(members, cpu)
         self._execution, bounds = execution, execution.limits
         self._bounds = bounds
         self._before = self._last = tree.machine()
@@ -109,11 +117,12 @@ class Watch:
     def unsettled(self) -> bool:
         """Whether a run that says it has ended goes on multiplying in the background."""
         process = self._kernel.process
+        self._lingers = time.monotonic() + LINGER
         if process is None or tree.machine().tasks < self._before.tasks + FEW:
             return False
         before = self._count
         members = self._look(process)
-        return len(self._others(members)) > FEW and (len(members) > before * 1.2 or self.counts().refused > 0)
+        return len(self._others(members)) >= FEW and (len(members) > before or self._crowded > 0)
 
     def measure(self) -> None:
         """A last look at what the execution used."""
@@ -133,6 +142,7 @@ class Watch:
         """End everything but the kernel itself."""
         if self._kernel.process:
             self._kernel.process.thin(self._core)
+            tree.thaw(list(self._core))
 
     # --- looking
 
@@ -151,15 +161,17 @@ class Watch:
         process = self._kernel.process
         if self._execution is None:
             return
-        if process and process.alive:
-            if self._walk:
-                self._go_on_walking(self._walk)
-            else:
-                self._check(process)
-        elif self._kernel.current is None:
-            return
-        if self._kernel.current or self._walk or self._count > len(self._core):
-            self._again()
+        try:
+            if process and process.alive:
+                if self._walk:
+                    self._go_on_walking(self._walk)
+                else:
+                    self._check(process)
+        finally:
+            # Whatever goes wrong in one look, there is a next one.
+            left = self._count > len(self._core) or time.monotonic() < self._lingers
+            if self._execution and (self._kernel.current or self._walk or (left and process and process.alive)):
+                self._again()
 
     def _check(self, process: Process) -> None:
         if self._disk:
@@ -187,7 +199,8 @@ class Watch:
         self._count = len(members)
         self._most = max(self._most, len(members))
         cpu, memory = execution.sample(members, process.usage(members))
-        text = self._memory(members, memory) or self._processes(members)
+        # Processes first: to look at the memory of many that fork can take very long.
+        text = self._processes(members) or self._memory(members, memory)
         most = self._bounds.get("cpu")
         if text:
             self._over(process, text)
@@ -198,7 +211,9 @@ class Watch:
     def _memory(self, members: list[int], resident: int) -> str:
         limit = self._bounds.get("memory")
         shared = self._last.shared - self._before.shared
-        if limit and (resident > limit or shared > limit):
+        # Pages that several processes share are counted in each; what the machine has lost is an upper bound.
+        taken = self._before.available - self._last.available + self._at_first
+        if limit and (min(resident, taken) > limit * 0.9 or shared > limit):
             used = max(tree.proportional(members), tree.unmapped(members) if shared > limit else 0)
             if used > limit:
                 return f"memory: {amount(limit)} allowed, {amount(used)} in use by {len(members)} processes"
@@ -215,19 +230,16 @@ class Watch:
         if len(members) > most:
             return f"processes: {most} allowed, {len(members)} running"
         refused = self.counts().refused
-        full = refused > self._refused_then if self._has_group() else len(members) >= most * 0.95
-        self._refused_then = refused
-        if not full:
+        count = self._kernel.process.count if self._kernel.process else 0
+        if refused > self._refused_then or count >= most * FULL:
+            self._crowded = self._crowded or time.monotonic()
+        elif count < most * ROOM:
             self._crowded = 0.0
-            return ""
-        self._crowded = self._crowded or time.monotonic()
-        if time.monotonic() - self._crowded < CROWDED:
+        self._refused_then = refused
+        if not self._crowded or time.monotonic() - self._crowded < CROWDED:
             return ""
         more = f"{refused:,} more were refused" if refused else f"{len(members)} running"
         return f"processes: {most} allowed, {more}"
-
-    def _has_group(self) -> bool:
-        return bool(self._kernel.process and self._kernel.process.group)
 
     def counts(self) -> Counts:
         process = self._kernel.process
@@ -273,7 +285,6 @@ class Watch:
     def _over(self, process: Process, text: str, *, thin: bool = True, grace: float | None = None) -> None:
         execution = self._kernel.current
         again = bool(execution and execution.reason == "limit")
-        frozen = process.freeze(self._core) if thin else []
         ended = process.thin(self._core) if thin else 0
         if text.startswith("memory"):
             limit = self._bounds.get("memory")
@@ -281,6 +292,9 @@ class Watch:
             still = limit and tree.proportional(process.members()) > limit
             grace = 0.0 if still or (again and not ended) else grace
         self._kernel.over(text, grace)
-        tree.thaw(frozen)
+        if thin:
+            tree.thaw(list(self._core))
         self._count = len(process.members())
         self._crowded = 0.0
+        # The kernel may have begun something else before the request reached it.
+        self._lingers = time.monotonic() + LINGER

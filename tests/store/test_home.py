@@ -13,7 +13,9 @@ import pytest
 
 from interpreter.errors import LogDamaged, StoreError
 from interpreter.store import Store, StoreOptions, default_home
+from interpreter.store.home import LONGEST_HOME
 from interpreter.store.migrations import APPLICATION_ID, MIGRATIONS
+from interpreter.types.events import SessionClosed
 from tests.store.samples import note, started, turn
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -266,3 +268,27 @@ def test_what_is_deleted_or_erased_is_nowhere_any_more_and_its_space_is_given_ba
         assert b"secret s_2" not in everything(tmp_path)
         assert (tmp_path / "log.db").stat().st_size < 0.2 * full
         assert log.verify().whole
+
+
+def deep(root: Path, length: int) -> Path:
+    """A path below `root` of exactly that many bytes."""
+    missing = length - len(os.fsencode(root))
+    while missing > 200:
+        root, missing = root / ("é" * 50), missing - 101
+    return root / ("x" * (missing - 1))
+
+
+def test_the_longest_home_works(tmp_path: Path) -> None:
+    home = deep(tmp_path, LONGEST_HOME)
+    assert len(os.fsencode(home)) == LONGEST_HOME
+    with Store.open(home) as store:
+        log = store.create("s_1", "/project")
+        log.append_now(started(), SessionClosed())
+        assert log.verify().whole and store.seals is not None and len(store.seals.read().seals) == 1
+
+
+def test_a_home_whose_path_is_too_long_is_told_with_its_length(tmp_path: Path) -> None:
+    home = deep(tmp_path, LONGEST_HOME + 1)
+    with pytest.raises(StoreError, match="too long: 481 bytes, at most 480") as caught:
+        Store.open(home)
+    assert str(home) in caught.value.hint and not home.parent.exists()

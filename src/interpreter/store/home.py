@@ -14,6 +14,8 @@ from ..text.i18n import _
 from ..types.base import Value
 
 LOG_NAME = "log.db"
+LONGEST_HOME = 480
+"""Bytes: SQLite opens no path of more than 512, and its own files lie beside the log."""
 MOST_ROUNDS = 50
 """How deep folders may lie that nobody may read and that are removed all the same."""
 
@@ -42,6 +44,12 @@ def prepare_home(home: Path) -> None:
 
     A folder that was there before and holds other things keeps its mode: what lies inside is closed by itself.
     """
+    if (length := len(os.fsencode(home))) > LONGEST_HOME:
+        raise StoreError(
+            _("The path of the sessions' home is too long: {length} bytes, at most {most}.", length=length,
+              most=LONGEST_HOME),
+            _("Nothing was changed. Set INTERPRETER_HOME to a folder with a shorter path than {path}.", path=home),
+        )  # fmt: skip
     try:
         make_private(home)
         if (home / LOG_NAME).exists() or next(home.iterdir(), None) is None:

@@ -55,7 +55,8 @@ def _for_commands(reading: Reading, code: str) -> tuple[str, tuple[str, ...]]:
     covers: list[str] = []
     extra: dict[str, list[str]] = {}
     for command in reading.commands:
-        if any(UNKNOWN in word for word in command.words) or not command.words:
+        elsewhere = command.host or any(one not in HARMLESS_WRAPPERS for one in command.through)
+        if any(UNKNOWN in word for word in command.words) or not command.words or elsewhere:
             return "", ()
         pattern = pattern_for(command)
         patterns.append(pattern)
@@ -74,8 +75,6 @@ def _for_commands(reading: Reading, code: str) -> tuple[str, tuple[str, ...]]:
 def _around(command: Command) -> dict[str, list[str]]:
     """The conditions that an `allow` has to name beside the words."""
     found: dict[str, list[str]] = {
-        "through": [one.rpartition("/")[2] for one in command.through if one not in HARMLESS_WRAPPERS],
-        "host": [command.host] if command.host else [],
         "variable": [name for name, _value in command.variables if word_fits(HARMFUL_VARIABLES, name)],
     }
     for key, paths in (("writes", command.writes), ("deletes", command.deletes)):

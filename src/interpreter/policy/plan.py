@@ -30,6 +30,7 @@ PROGRAMS = frozenset((
     "zcat", "bzcat", "xzcat", "zgrep", "sleep", ":", "man", "help", "apropos", "whatis", "getent", "ss", "netstat",
     "look",
     "numfmt", "tsort", "expand", "unexpand", "fmt", "pr", "bat", "exa", "eza", "cloc", "tokei", "identify", "exiftool",
+    "xargs", "env", "time", "timeout", "nice", "nohup", "command", "builtin",
     "read", "local", "set", "shift", "return", "break", "continue", "let", "declare", "exit", "wait",
 ))  # fmt: skip
 NOT_WITH: dict[str, tuple[str, ...]] = {

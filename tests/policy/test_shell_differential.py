@@ -103,6 +103,9 @@ HARD = [
     "p1 & p2 && p3 || p4; wait",
     '[[ a == a && -n $(p1) ]]; [ -n "$(p2)" ]',
     "{ p1; p2; } | { cat; p3; }",
+    "f() { f() { p1; }; f; }; f",
+    "x=p1; f() { $x; if [ $x = p1 ]; then x=p2; f; fi; }; f",
+    'f() { [ $# -gt 1 ] && { shift; f "$@"; } || p1 "$1"; }; f a b',
     'function f { p1 "$#" "$*"; }; f a \'b c\'',
 ]
 

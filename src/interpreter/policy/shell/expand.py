@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from ..facts import UNKNOWN
 from .state import SPLIT, State, Value, known
-from .tree import Arith, Budget, Lit, Part, Sub, Var, Word
+from .tree import Arith, Budget, Lit, Part, Sub, TooMuch, Var, Word
 
 _NUMBERS = frozenset(
     [
@@ -41,6 +41,7 @@ _CHANGES = re.compile(r"(?<![=!<>])=(?!=)|\+\+|--")
 SUBSCRIPT_CODE = re.compile(r"\[[^\]]*(\$\(|`|\$\{[^}]*[@!])")
 """A value that bash would run as code where it takes it for a variable's subscript."""
 MOST_IN_SEQUENCE = 100
+MOST_IN_VALUE = 200_000
 
 Units = list[str | Part]
 """The pieces of a word: single unquoted characters, and parts."""
@@ -91,7 +92,14 @@ class Expander:
             else:
                 value = self.part(part)
                 made.append(" ".join(value) if isinstance(value, tuple) else value or "")
-        return "".join(made).replace(SPLIT, UNKNOWN)
+        return self.bounded("".join(made)).replace(SPLIT, UNKNOWN)
+
+    def bounded(self, text: str) -> str:
+        """Values that double themselves must end somewhere."""
+        if len(text) > MOST_IN_VALUE:
+            raise TooMuch("a value in it grows too large")
+        self.budget.spend(len(text) // 128)
+        return text
 
     def doubt(self, part: Lit) -> None:
         if part.dollar and self.state.posix:
@@ -213,7 +221,7 @@ class Expander:
         def end() -> None:
             nonlocal begun
             if begun or now:
-                done.append("".join(now))
+                done.append(self.bounded("".join(now)))
             now.clear()
             begun = False
 

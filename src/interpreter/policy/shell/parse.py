@@ -24,6 +24,7 @@ from .tree import (
     Redirected,
     Simple,
     Test,
+    TooMuch,
     Word,
 )  # fmt: skip
 
@@ -89,6 +90,9 @@ class Parser(Tokens):
                 self.items(_NOTHING, items)
                 if self.at < self.end:
                     raise Broken(f"{self.text[self.at]!r} stands where a command should begin")
+            except TooMuch as error:
+                self.notes.append(f"it was not read to its end: {error}")
+                return items
             except Broken as error:
                 if len(self.notes) < 8:
                     self.notes.append(f"it does not parse as shell: {error}")

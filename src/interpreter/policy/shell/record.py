@@ -20,6 +20,8 @@ class Record:
     def __init__(self, environ: Mapping[str, str] | None, *, steps: int = MOST_STEPS) -> None:
         self.environ = environ
         self.budget = Budget(steps)
+        self.reading_budget = Budget(steps)
+        """Of the parsers; so what was parsed before the end of it is still walked through."""
         self.files: dict[str, tuple[str, ...]] = {}
         self.fetched: dict[str, tuple[str, ...]] = {}
         self.commands: list[Command] = []

@@ -92,7 +92,7 @@ class Context(NamedTuple):
     """What it can read from its standard input; None: not known."""
     forks: int = 0
     """How many processes it is deep, for recursion."""
-    calls: tuple[tuple[str, int], ...] = ()
+    calls: tuple[tuple[int, int], ...] = ()
     """The functions that are being read, and `forks` at their beginning."""
     depth: int = 0
 

@@ -101,7 +101,7 @@ class Walker(Record):
         """Parse and read a text; what it prints, if that is known."""
         if context.depth > MOST_DEEP:
             raise TooMuch("it is nested too deeply")
-        parser = Parser(text, self.budget, context.depth)
+        parser = Parser(text, self.reading_budget, context.depth)
         items = parser.recover()
         for sentence in parser.notes:
             self.note(sentence)
@@ -231,19 +231,24 @@ class Walker(Record):
 
     def call(self, name: str, state: State, context: Context) -> str | None:
         """Read the body of a function, as called with the positional parameters of `state`."""
-        for called, forks in context.calls:
-            if called == name:
-                if context.forks > forks:
-                    self.bombs.append(name)
-                return None
+        body = state.functions[name]
+        above = [forks for called, forks in context.calls if called == id(body)]
+        if above and context.forks > above[0]:
+            self.bombs.append(name)
+        if len(above) > 1:
+            return None
         if context.depth > MOST_DEEP:
             raise TooMuch("it is nested too deeply")
-        calls = (*context.calls, (name, context.forks))
-        above, state.outside = state.outside, {}
-        output = self.node(state.functions[name], state, context._replace(calls=calls, depth=context.depth + 1))
+        if above:
+            # What it is called with in deeper rounds, and what these have set, may be anything.
+            state.forget()
+            state.positional = None
+        calls = (*context.calls, (id(body), context.forks))
+        outside, state.outside = state.outside, {}
+        output = self.node(body, state, context._replace(calls=calls, depth=context.depth + 1))
         state.variables.update(state.outside or {})
-        state.outside = above
-        return output
+        state.outside = outside
+        return None if above else output
 
     # Redirections
 

@@ -11,6 +11,7 @@ from typing import Protocol
 CHUNK = 1 << 18
 HEAD_LIMIT = 65_536
 IDLE_SECONDS = 600.0
+LINGER_SECONDS, LINGER_BYTES = 2.0, 4 << 20
 END = b"\r\n\r\n"
 
 
@@ -50,6 +51,7 @@ class Plain:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._loop = asyncio.get_running_loop()
+        self._given = False
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -100,8 +102,18 @@ class Plain:
         async with asyncio.timeout(IDLE_SECONDS):
             await self._loop.sock_sendall(self.sock, data)
 
+    def give(self) -> socket.socket:
+        """The socket, for somebody who closes it: this channel is over."""
+        self._given = True
+        return self.sock
+
+    @property
+    def ours(self) -> bool:
+        return not self._given
+
     def close(self) -> None:
-        self.sock.close()
+        if self.ours:
+            self.sock.close()
 
 
 class Secure:
@@ -117,7 +129,7 @@ class Secure:
         reader = asyncio.StreamReader(limit=CHUNK)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol, plain.sock, ssl=context, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=1.0
+            lambda: protocol, plain.give(), ssl=context, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=1.0
         )
         return cls(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
@@ -126,7 +138,7 @@ class Secure:
         """Be the client of `name`. Raises OSError (ssl.SSLError among them)."""
         return cls(
             *await asyncio.open_connection(
-                sock=plain.sock, ssl=context, server_hostname=name, ssl_handshake_timeout=seconds,
+                sock=plain.give(), ssl=context, server_hostname=name, ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=1.0, limit=CHUNK,
             )
         )  # fmt: skip
@@ -160,6 +172,18 @@ class Secure:
 
     def close(self) -> None:
         self.writer.close()
+
+
+async def linger(channel: Plain) -> None:
+    """Let an answer arrive although the other side still sends: closing over unread data would take it back."""
+    if not channel.ours:
+        return
+    with contextlib.suppress(OSError, TimeoutError):
+        channel.sock.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(LINGER_SECONDS):
+            rest = LINGER_BYTES
+            while rest > 0 and (data := await channel.some(min(rest, CHUNK))):
+                rest -= len(data)
 
 
 async def pump(inside: Plain, outside: Plain) -> None:

@@ -97,6 +97,8 @@ def canonical(host: str) -> str:
         raise ValueError("an address with a zone belongs to this machine's own network")
     if (address := address_in(text)) is not None:
         return str(address)
+    if text is not host:
+        raise ValueError("only an IPv6 address stands in brackets")
     if not text.isascii():
         text = text.encode("idna").decode("ascii")
     text = text.lower().removesuffix(".")

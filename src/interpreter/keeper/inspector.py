@@ -35,7 +35,7 @@ from .messages import (
 )
 from .placeholders import Swap, secrets_of
 
-FIRST_SECONDS, HANDSHAKE_SECONDS = 30.0, 30.0
+FIRST_SECONDS, HANDSHAKE_SECONDS, HEAD_SECONDS = 30.0, 30.0, 60.0
 READING = ("GET", "HEAD")
 PINNED = (
     "the program did not accept the certificate of this session: it trusts only certificates of its own (pinning), or "
@@ -122,7 +122,9 @@ class Inspector:
         again = True
         while again:
             try:
-                request = parse_request(await inside.head())
+                async with asyncio.timeout(HEAD_SECONDS):
+                    head = await inside.head()
+                request = parse_request(head)
                 check_target(request, name, port, tls=tls)
             except Misdirected as error:
                 self._tell("CONNECT", name, port, "refused", str(error))

@@ -34,7 +34,7 @@ if not __package__:
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != _folder]
 
 from . import walls
-from .channel import Plain, exactly, pump
+from .channel import Plain, exactly, linger, pump
 from .hosts import Judgement, Rules, canonical, is_pattern, is_public, split_port
 from .inspector import Inspector
 from .ledger import Attempt, Ledger, Link, Untold
@@ -114,6 +114,7 @@ class Proxy:
                 await self.serve_socks(inside)
             elif first:
                 await self.serve_http(inside)
+            await linger(inside)
         except (OSError, EOFError, ValueError, TimeoutError):
             pass
         finally:

@@ -78,7 +78,8 @@ def test_a_read_only_profile_has_no_writable_path(tmp_path: Path) -> None:
 
 
 def test_a_profile_sets_limits_and_environment(tmp_path: Path) -> None:
-    profile = shaped(tmp_path, "mine", limits={"memory": "1G"}, environment={"MODE": "x"}, **{"pass": ["EDITOR"]})
+    passed: dict[str, Any] = {"pass": ["EDITOR"]}
+    profile = shaped(tmp_path, "mine", limits={"memory": "1G"}, environment={"MODE": "x"}, opened=None, **passed)
     assert profile.limits.memory == 1024 * MIB
     assert profile.environment["MODE"] == "x" and profile.environment["EDITOR"] == "vi"
     assert "SECRET" not in profile.environment

@@ -161,6 +161,8 @@ class _Layers:
             # Not resolved: a virtual environment is known by the link, not by what it points to.
             value = str((base / Path(value).expanduser()).absolute())
         self.settings = with_values(self.settings, {key.name: value})
+        if key.name == "profile":
+            self.settings = with_read_only(self.settings, wanted=False)
         self.origins[key.name] = origin
 
     def settled(self) -> Settings:

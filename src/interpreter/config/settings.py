@@ -68,9 +68,9 @@ def value_of(settings: Settings, key: Key) -> Any:
     return found
 
 
-def with_read_only(settings: Settings) -> Settings:
-    """A copy in which the workspace is only read."""
-    return msgspec.structs.replace(settings, walls=msgspec.structs.replace(settings.walls, read_only=True))
+def with_read_only(settings: Settings, *, wanted: bool = True) -> Settings:
+    """A copy in which the workspace is only read, whatever the profile; or no longer so."""
+    return msgspec.structs.replace(settings, walls=msgspec.structs.replace(settings.walls, read_only=wanted))
 
 
 def with_values(settings: Settings, values: dict[str, Any]) -> Settings:

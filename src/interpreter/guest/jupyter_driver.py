@@ -145,11 +145,18 @@ class Run:
         self.error = None
         self.result = ""
         self.interrupted = False
+        self.broken = False
+        """A message could not be read; it may have been the one that says idle."""
         self.quiet_since = 0.0
 
     @property
     def over(self):
-        return self.idle and self.reply is not None
+        return self.reply is not None and (self.idle or self.broken)
+
+    @property
+    def ends(self):
+        """When the end is believed, if nothing more comes."""
+        return self.quiet_since + (AFTER if self.idle else AGAIN)
 
 
 class Bridge:
@@ -198,7 +205,7 @@ class Bridge:
         while True:
             wait = AFTER * 3 if self.late and self.run is None else None
             if self.run and self.run.over:
-                wait = max(0.0, self.run.quiet_since + AFTER - time.monotonic())
+                wait = max(0.0, self.run.ends - time.monotonic())
             ready = self.wait(wait)
             if self.late and self.run is None and not ready:
                 for fd, text in self.late:
@@ -209,7 +216,7 @@ class Bridge:
             for channel in CHANNELS:
                 while (message := self.kernel.take(channel)) is not None:
                     self.hear(channel, message)
-            if self.run and self.run.over and time.monotonic() >= self.run.quiet_since + AFTER:
+            if self.run and self.run.over and time.monotonic() >= self.run.ends:
                 self.finish()
 
     def order(self, frame):
@@ -240,8 +247,9 @@ class Bridge:
         """What the kernel says."""
         run, content, kind = self.run, message["content"], message["msg_type"]
         ours = run is not None and message["parent_header"].get("msg_id") == run.request
-        if run is not None and (ours or kind == "stream"):
+        if run is not None and (ours or kind in ("", "stream")):
             run.quiet_since = time.monotonic()
+            run.broken = run.broken or not kind
         if kind == "stream" and channel == "iopub":
             text = content.get("text", "").encode("utf-8", "backslashreplace")
             fd = 2 if content.get("name") == "stderr" else 1
@@ -275,6 +283,8 @@ class Bridge:
 
     def finish(self):
         run, self.run = self.run, None
+        if run.broken:
+            write_all(2, b"[Part of the output is lost: this kernel sent messages that cannot be read.]\n")
         said = run.error or (run.reply if run.reply.get("status") == "error" else None)
         report = {"op": "done", "id": run.token, "result": run.result, "status": "ok", "exit_status": 0}
         if said or run.reply.get("status") not in ("ok", "error"):

@@ -45,7 +45,7 @@ from ..types.events import GrantAdded, KernelEvent, SessionStarted
 from ..types.languages import spellings
 from ..types.rules import Circumstances
 from ..types.walls import Profile
-from .known import secrets_of
+from .known import credential_values, secrets_of
 from .meeting import Meeting
 from .network import network_of, with_network
 from .quarantine import Quarantine
@@ -131,6 +131,7 @@ class Composer:
         self.rules = open_rules(settings, workspace, log.folder)
         self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl", way=log.folder / "way")
         self.workspace = Path(self.walls.profile.workspace)
+        redactor.add(*credential_values(self.walls.profile.rules.credentials))
         self.checks = self._checks()
         self.client = client or HttpModel(settings.llm)
         run_dir = log.folder / "run"

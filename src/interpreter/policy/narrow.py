@@ -86,7 +86,7 @@ def _around(command: Command) -> dict[str, list[str]]:
 
 def pattern_for(command: Command) -> str:
     """A pattern that covers this command, with `**` where what follows changes little."""
-    name, words = command.name, command.words
+    name, words = command.name, list(command.words)
     if name in OPEN and len(words) > 1 and words[1] in OPEN[name]:
         return " ".join(escaped(word) for word in words[: 3 if words[1] == "run" else 2]) + " **"
     if name in PROGRAMS or name in WHOLE:

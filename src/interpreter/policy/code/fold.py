@@ -9,12 +9,12 @@ import codecs
 import posixpath
 import re
 import shlex
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from ..facts import UNKNOWN
 from .names import Names
-from .values import MOST, NOTHING, Values, joined, known, text_of
+from .values import MOST, NOTHING, Values, joined, known, row_of, text_of
 
 STRING_METHODS = frozenset(
     ("lower", "upper", "strip", "lstrip", "rstrip", "replace", "title", "capitalize", "swapcase", "removeprefix",
@@ -115,7 +115,7 @@ class Fold:
         for one in node.elts:
             if isinstance(one, ast.Starred):
                 inner = self.values(one.value)
-                spread = inner[0] if len(inner) == 1 and isinstance(inner[0], list) else [UNKNOWN]
+                spread = (row_of(inner[0]) if len(inner) == 1 else None) or [UNKNOWN]
                 parts += [[value] for value in spread]
             else:
                 values = self.values(one)
@@ -213,7 +213,7 @@ class Fold:
         if len(source) != 1 or not isinstance(source[0], list | tuple | str | bytes):
             return [NOTHING]
         if isinstance(element, ast.Name):
-            return [list(source[0])]
+            return [list(cast("list[Any]", source[0]))]
         if isinstance(element, ast.Call) and self.names.dotted(element.func) == "chr" and len(element.args) == 1:
             return joined([source], lambda row: [chr(_shifted(self, element.args[0], one)) for one in row[0]])
         return [NOTHING]
@@ -243,8 +243,9 @@ def _known(value: Any) -> Any:
 
 
 def _added(left: Any, right: Any) -> Any:
-    if isinstance(left, list) or isinstance(right, list):
-        return [*(left if isinstance(left, list) else [UNKNOWN]), *(right if isinstance(right, list) else [UNKNOWN])]
+    rows = row_of(left), row_of(right)
+    if rows != (None, None):
+        return [*(rows[0] or [UNKNOWN]), *(rows[1] or [UNKNOWN])]
     if isinstance(left, str) or isinstance(right, str):
         return text_of(left) + text_of(right)
     return NOTHING if left is NOTHING or right is NOTHING else left + right
@@ -253,7 +254,7 @@ def _added(left: Any, right: Any) -> Any:
 def _filled(pattern: Any, values: Any) -> Any:
     if not isinstance(pattern, str):
         return NOTHING
-    row = tuple(values) if isinstance(values, list) else (values,)
+    row = tuple(row_of(values) or (values,))
     _bounded(pattern, row)
     if all(known(one) for one in row):
         return pattern % row
@@ -261,9 +262,8 @@ def _filled(pattern: Any, values: Any) -> Any:
 
 
 def _repeated(value: Any, times: Any) -> Any:
-    if isinstance(value, str | list) and isinstance(times, int) and len(value) * times < 10_000:
-        return value * times
-    return NOTHING
+    long = len(cast("str", value)) if isinstance(value, str | list) else 10_000
+    return cast("Any", value) * times if isinstance(times, int) and long * times < 10_000 else NOTHING
 
 
 def _path(parts: list[str]) -> str:
@@ -283,6 +283,8 @@ def _bounded(pattern: str, values: Sequence[Any]) -> None:
 
 def _formatted(row: list[Any], named: dict[str | None, Any]) -> str:
     _bounded(text_of(row[0]), [*row[1:], *named.values()])
+    if re.search(r"\{[^}]*[.\[]", text_of(row[0])):
+        raise ValueError  # attributes of a value are none of the code's text
     values = {str(key): text_of(value) for key, value in named.items()}
     return text_of(row[0]).format(*(text_of(one) for one in row[1:]), **values)
 
@@ -290,10 +292,10 @@ def _formatted(row: list[Any], named: dict[str | None, Any]) -> str:
 def _string_method(name: str, row: list[Any]) -> Any:
     subject, *rest = row
     if name == "join":
-        items = rest[0]
-        if isinstance(items, list | str) and len(subject) * len(items) > 1_000_000:
+        items = list(rest[0]) if isinstance(rest[0], str) else row_of(rest[0])
+        if items is None or len(subject) * len(items) > 1_000_000:
             return NOTHING
-        return subject.join(text_of(one) for one in items) if isinstance(items, list | str) else NOTHING
+        return subject.join(text_of(one) for one in items)
     if not isinstance(subject, str | bytes):
         return NOTHING
     if (
@@ -307,13 +309,17 @@ def _string_method(name: str, row: list[Any]) -> Any:
     return getattr(subject, name)(*[_known(one) for one in rest])
 
 
+def _bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(list(value))
+
+
 def _decoded(value: Any, codec: str = "utf-8") -> Any:
     if codec.replace("-", "").replace("_", "").lower() not in ("rot13", "hex", "base64", "utf8", "ascii", "latin1"):
         raise ValueError
     return codecs.decode(value, codec)
 
 
-DECODERS: dict[str, Any] = {
+DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "chr": lambda row: chr(row[0]),
     "base64.b64decode": lambda row: base64.b64decode(row[0]),
     "base64.standard_b64decode": lambda row: base64.b64decode(row[0]),
@@ -325,11 +331,11 @@ DECODERS: dict[str, Any] = {
     "binascii.a2b_base64": lambda row: binascii.a2b_base64(row[0]),
     "bytes.fromhex": lambda row: bytes.fromhex(row[0]),
     "bytearray.fromhex": lambda row: bytes.fromhex(row[0]),
-    "bytes": lambda row: row[0].encode() if isinstance(row[0], str) else bytes(list(row[0])),
-    "bytearray": lambda row: row[0].encode() if isinstance(row[0], str) else bytes(list(row[0])),
+    "bytes": lambda row: _bytes(row[0]),
+    "bytearray": lambda row: _bytes(row[0]),
     "codecs.decode": lambda row: _decoded(row[0], *row[1:]),
     "shlex.split": lambda row: shlex.split(row[0]),
-    "reversed": lambda row: list(row[0])[::-1],
+    "reversed": lambda row: (row_of(row[0]) or list(text_of(row[0])))[::-1],
     "int": lambda row: int(*row),
     "shlex.join": lambda row: shlex.join(row[0]),
 }

@@ -9,7 +9,7 @@ from tree_sitter import Language, Node, Parser
 
 from ..facts import UNKNOWN, Call, Command, Reading
 from .js_names import JsNames, every, source
-from .values import LONGEST, NOTHING, hosts_in, shell_text, shell_words, text_of
+from .values import LONGEST, NOTHING, hosts_in, row_of, shell_text, shell_words, text_of
 
 TALLEST = 400_000
 DEEPEST_EVAL = 3
@@ -147,12 +147,10 @@ class _Reader:
         options = source(args[-1]) if args and args[-1].type == "object" else ""
         shell = re.search(r"\bshell\b\s*:\s*(?!false)", options)
         cwd = re.search(r"\bcwd\s*:\s*[\"'`]([^\"'`$]+)[\"'`]", options)
-        rest = self.names.values(args[1])[0] if len(args) > 1 and args[1].type != "object" else []
+        rest = row_of(self.names.values(args[1])[0]) if len(args) > 1 and args[1].type != "object" else []
+        rest = [UNKNOWN] if rest is None else rest
         for value in self.names.values(args[0] if args else None):
-            if isinstance(value, list):
-                words = [text_of(one) for one in value]
-            else:
-                words = [text_of(value), *([text_of(one) for one in rest] if isinstance(rest, list) else [UNKNOWN])]
+            words = [text_of(one) for one in row_of(value) or [value, *rest]]
             if value is NOTHING or not words or not words[0].replace(UNKNOWN, ""):
                 self.unknown.append(f"A command whose program is not known: {shown}")
                 continue

@@ -80,8 +80,8 @@ def test_every_event_of_a_task(sums: Bench) -> None:
     assert kinds[0] == "session_started" and events[0]["workspace"] == str(sums.work)
     kept = [kind for kind in kinds if kind not in ("text_delta", "code_delta", "output_chunk", "kernel")]
     assert kept == [
-        "session_started", "turn_started", "model_asked", "model_answered", "action_proposed", "action_started",
-        "action_finished", "model_asked", "model_answered", "turn_finished",
+        "session_started", "turn_started", "model_asked", "model_answered", "action_proposed", "action_judged",
+        "action_started", "action_finished", "model_asked", "model_answered", "turn_finished",
     ]  # fmt: skip
     chunks = [event["text"] for event in events if event["type"] == "output_chunk"]
     assert "".join(chunks) == "45\n"

@@ -211,7 +211,7 @@ def test_commands(tmp_path: Path) -> None:
         commands = (
             ("%help", "Alt-Enter"),
             ("/tokens", "Last turn"),
-            ("%auto", "Code runs without a question."),
+            ("%auto", "Code runs without a question, as far as the rules allow it."),
             ("%auto off", "You are asked before code runs."),
             ("%auto perhaps", "Say on or off."),
             ("%verbose", "Requests and usage are shown."),

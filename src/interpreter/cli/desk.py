@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from types import TracebackType
 
-from ..errors import UsageError
+from ..errors import AlreadyAnswered, UsageError
 from ..text.i18n import _
 from ..types.actions import Action
 from ..types.events import (
@@ -205,7 +205,7 @@ class Desk:
         self._close_question()
         try:
             await self._session.send(Interrupt() if op == "leave" else op)
-        except UsageError as error:  # answered from elsewhere in the same moment
+        except (UsageError, AlreadyAnswered) as error:  # answered from elsewhere in the same moment
             self._view.note(str(error))
 
 

@@ -47,8 +47,9 @@ def answer(request: ApprovalRequested, action: Action | None, read: Reader) -> R
             return ResolveApproval(answer="yes", text=read(request.subject), **fields)
         if request.kind == "run":
             title = action.language if action is not None else ""
-            question = _("Run this {language} code ({where})? y/n/a, or n and a reason: ", language=title,
-                         where=request.where)  # fmt: skip
+            reasons = "".join(f"{reason.rule}: {reason.text}\n" for reason in request.reasons)
+            question = reasons + _("Run this {language} code ({where})? y/n/a, or n and a reason: ", language=title,
+                                   where=request.where)  # fmt: skip
         else:
             question = f"{request.question} (y/n) "
         while True:

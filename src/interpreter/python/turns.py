@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable, Generator
 
 from ..aio.background import Background
-from ..errors import UsageError
+from ..errors import AlreadyAnswered, UsageError
 from ..session.service import Session
 from ..types.actions import Action
 from ..types.events import ActionProposed, ApprovalRequested, ApprovalResolved, Event, TurnFinished
@@ -58,11 +58,13 @@ def play(
             if isinstance(event, TurnFinished):
                 ended(event)
             note_action(actions, event)
+            if isinstance(event, ApprovalRequested) and read is None:
+                continue  # nobody is here to be asked: the question waits in the log
             for chunk in chunks.feed(event):
                 if display:
                     print_chunk(chunk)
                 yield chunk
-            if isinstance(event, ApprovalRequested) and read is not None:
+            if read is not None and isinstance(event, ApprovalRequested):
                 resolve(session, background, event, actions.get(event.action), read)
     finally:
         if not over:
@@ -86,5 +88,5 @@ def resolve(
     op = answer(request, action, read)
     try:
         background.call(session.send(op))
-    except UsageError:
+    except (UsageError, AlreadyAnswered):
         return

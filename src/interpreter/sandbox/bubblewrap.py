@@ -63,6 +63,8 @@ class Bubblewrap:
         features = options_of(program, self.identity())
         mounts = plan(profile)
         mapped = os.geteuid() == 0 and not profile.sockets and self._maps(program, sources(profile, mounts))
+        if mapped:
+            mounts = [mount for mount in mounts if mount.kind != "hide" or not closed_by_itself(mount.path)]
         command = [program, *NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         if mapped:
             command += ["--uid", "0", "--gid", "0"]
@@ -194,6 +196,15 @@ def pinned(profile: Profile) -> Iterable[str]:
                 if os.path.isdir(above) and not within(above, profile.hidden):
                     yield above
                 above = os.path.dirname(above)
+
+
+def closed_by_itself(path: str) -> bool:
+    """Whether the system itself keeps others out of what root owns; then nothing has to be put over it."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_uid == 0 and not found.st_mode & 0o007 and within(path, system().folders)
 
 
 def spellings(path: str) -> Iterable[str]:

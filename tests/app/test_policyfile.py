@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -50,7 +51,7 @@ def test_what_stands_there_stays(tmp_path: Path, before: str, names: list[str]) 
     after = path.read_text()
     kept = [line for line in before.splitlines() if line.strip() and not line.startswith("rules")]
     assert [line for line in after.splitlines() if line in kept] == kept
-    old = yaml.safe_load(before) or {}
+    old: dict[str, Any] = yaml.safe_load(before) or {}
     assert {name: value for name, value in yaml.safe_load(after).items() if name in old and name != "rules"} == {
         name: value for name, value in old.items() if name != "rules"
     }

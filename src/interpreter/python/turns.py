@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
 from ..aio.background import Background
 from ..errors import AlreadyAnswered, UsageError
@@ -58,9 +58,7 @@ def play(
             if isinstance(event, TurnFinished):
                 ended(event)
             note_action(actions, event)
-            if isinstance(event, ApprovalRequested) and read is None:
-                continue  # nobody is here to be asked: the question waits in the log
-            for chunk in chunks.feed(event):
+            for chunk in told(chunks, event, read):
                 if display:
                     print_chunk(chunk)
                 yield chunk
@@ -74,6 +72,11 @@ def play(
             if isinstance(event, TurnFinished):
                 ended(event)
         pumping.cancel()
+
+
+def told(chunks: Chunks, event: Event, read: Reader | None) -> Iterable[Chunk]:
+    """The chunks of an event; none of a question that nobody is here to be asked: it waits in the log."""
+    return () if read is None and isinstance(event, ApprovalRequested) else chunks.feed(event)
 
 
 def note_action(actions: dict[str, Action], event: Event) -> None:

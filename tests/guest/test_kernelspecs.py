@@ -11,6 +11,34 @@ from interpreter.kernels import jupyter
 from interpreter.kernels.contracts import KernelOptions
 from interpreter.kernels.runtimes import find_runtime, jupyter_runtime
 
+from .keeper_client import Guest, KeeperClient
+
+GARBLED = """
+import json, sys, zmq
+from jupyter_client.session import Session
+info = json.load(open(sys.argv[1]))
+session = Session(key=info["key"].encode())
+context = zmq.Context()
+sockets = {}
+for name, kind in (("shell", zmq.ROUTER), ("iopub", zmq.PUB), ("stdin", zmq.ROUTER), ("control", zmq.ROUTER)):
+    sockets[name] = context.socket(kind)
+    sockets[name].bind("tcp://127.0.0.1:%d" % info[name + "_port"])
+shell, iopub = sockets["shell"], sockets["iopub"]
+while True:
+    identities, parts = session.feed_identities(shell.recv_multipart())
+    asked = session.deserialize(parts)
+    session.send(iopub, "status", {"execution_state": "busy"}, parent=asked)
+    kind = asked["msg_type"].replace("request", "reply")
+    if kind == "execute_reply":
+        session.send(iopub, "stream", {"name": "stdout", "text": "whole\\n"}, parent=asked)
+        if asked["content"]["code"] == "garble":
+            iopub.send_multipart([b"status", b"<IDS|MSG>", b"not signed", b"{}", b"{}", b"{}", b"{}"])
+    else:
+        session.send(iopub, "status", {"execution_state": "idle"}, parent=asked)
+    session.send(shell, kind, {"status": "ok", "language_info": {"name": "odd"}}, parent=asked, ident=identities)
+"""
+"""A kernel whose message that says idle cannot be read, or does not come."""
+
 
 def install(root: Path, name: str, **spec: object) -> Path:
     folder = root / "kernels" / name
@@ -46,6 +74,20 @@ def test_a_broken_description_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / "kernels" / "broken" / "kernel.json").write_text(text)
     (tmp_path / "kernels" / "file").write_text("no folder")
     assert "broken" not in jupyter.installed({"JUPYTER_PATH": f"{tmp_path}{os.pathsep}/no/such/folder"})
+
+
+def test_an_execution_ends_also_when_its_messages_came_broken(
+    client: KeeperClient, folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("jupyter_client")
+    install(tmp_path, "odd", argv=[sys.executable, "-c", GARBLED, "{connection_file}"], language="odd")
+    runtime = jupyter_runtime("odd", jupyter.installed({"JUPYTER_PATH": str(tmp_path)})["odd"])
+    guest = Guest(client, runtime.argv, runtime.driver, cwd=folder, parts=runtime.parts)
+    for code in ("garble", "say nothing", "garble"):
+        ran = guest.run(code)
+        assert ran.status == "ok"
+        assert ran.text.splitlines()[0] == "whole"
+        assert "Part of the output may be lost" in ran.text
 
 
 def test_walls_let_its_folder_its_program_and_our_python_through(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ AGAIN = 0.3
 """Seconds between questions until the kernel answers and its output is heard."""
 AFTER = 0.03
 """Seconds without output, after the end, until the end is believed: some kernels print after they say idle."""
+LATE = {"typescript": 0.2}
+"""The same for kernels that are known to be late (Deno's), by their language."""
+SILENT = 2.0
+"""Seconds without a word after the reply, until a kernel that never says idle is taken to be."""
 PLAIN = "text/plain"
 
 
@@ -146,17 +150,16 @@ class Run:
         self.result = ""
         self.interrupted = False
         self.broken = False
-        """A message could not be read; it may have been the one that says idle."""
+        """A message could not be read or did not come; it may have been the one that says idle."""
         self.quiet_since = 0.0
 
     @property
     def over(self):
         return self.reply is not None and (self.idle or self.broken)
 
-    @property
-    def ends(self):
+    def ends(self, after):
         """When the end is believed, if nothing more comes."""
-        return self.quiet_since + (AFTER if self.idle else AGAIN)
+        return self.quiet_since + (after if self.idle else AGAIN)
 
 
 class Bridge:
@@ -167,6 +170,7 @@ class Bridge:
         self.kernel = kernel
         self.run = None
         self.python = False
+        self.after = AFTER
         self.late = []
         """Output of executions that have ended; it must not become part of the one that runs."""
         self.poller = zmq.Poller()
@@ -196,6 +200,7 @@ class Bridge:
                 if message["msg_type"] == "kernel_info_reply":
                     about = message["content"].get("language_info") or {}
                     self.python = about.get("name") == "python"
+                    self.after = LATE.get(about.get("name"), AFTER)
                     version = "%s %s" % (about.get("name", ""), about.get("version", ""))
             while (message := self.kernel.take("iopub")) is not None:
                 heard = heard or message["parent_header"].get("msg_id") in asked
@@ -205,18 +210,22 @@ class Bridge:
         while True:
             wait = AFTER * 3 if self.late and self.run is None else None
             if self.run and self.run.over:
-                wait = max(0.0, self.run.ends - time.monotonic())
+                wait = max(0.0, self.run.ends(self.after) - time.monotonic())
+            elif self.run and self.run.reply is not None:
+                wait = SILENT
             ready = self.wait(wait)
             if self.late and self.run is None and not ready:
                 for fd, text in self.late:
                     write_all(fd, text)
                 self.late.clear()
+            if not ready and self.run and self.run.reply is not None and not self.run.idle:
+                self.run.broken = True
             if self.keeper.fd in ready:
                 self.order(self.keeper.read())
             for channel in CHANNELS:
                 while (message := self.kernel.take(channel)) is not None:
                     self.hear(channel, message)
-            if self.run and self.run.over and time.monotonic() >= self.run.ends:
+            if self.run and self.run.over and time.monotonic() >= self.run.ends(self.after):
                 self.finish()
 
     def order(self, frame):
@@ -284,7 +293,7 @@ class Bridge:
     def finish(self):
         run, self.run = self.run, None
         if run.broken:
-            write_all(2, b"[Part of the output is lost: this kernel sent messages that cannot be read.]\n")
+            write_all(2, b"[Part of the output may be lost: messages of this kernel were broken, or did not come.]\n")
         said = run.error or (run.reply if run.reply.get("status") == "error" else None)
         report = {"op": "done", "id": run.token, "result": run.result, "status": "ok", "exit_status": 0}
         if said or run.reply.get("status") not in ("ok", "error"):

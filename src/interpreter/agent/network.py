@@ -22,6 +22,7 @@ TOLD = 5
 SEEN = 200
 """Different attempts of one action that are kept for the note."""
 NOBODY = "nobody is there to say yes"
+"""As the event's `by`; `cli.views.aside` knows it."""
 
 Target = tuple[str, int]
 AllowHost = Callable[[str], str]

@@ -28,14 +28,16 @@ NO = ("n", "no", "否", "不", "不要", "不行", "不用", "拒绝")
 EDIT = ("e", "edit", "改", "编辑", "修改")
 VIEW = ("v", "view", "看", "查看", "翻页")
 ALWAYS = ("a", "always", "总是", "始终", "一直", "都可以")
+SESSION = ("s", "session", "会话", "本次会话", "这次会话")
 END_OF_INPUT = "\x04"
-Kind = Literal["yes", "no", "edit", "always", ""]
+Kind = Literal["yes", "no", "edit", "always", "session", ""]
 
 
 def understand(line: str) -> tuple[Kind, str]:
     """What a typed line says, in English or Chinese, and the reason behind a no. "" for anything unclear."""
     text = unicodedata.normalize("NFKC", line).strip()
-    words: tuple[tuple[Kind, tuple[str, ...]], ...] = (("yes", YES), ("no", NO), ("edit", EDIT), ("always", ALWAYS))
+    words: tuple[tuple[Kind, tuple[str, ...]], ...]
+    words = (("yes", YES), ("no", NO), ("edit", EDIT), ("always", ALWAYS), ("session", SESSION))
     for kind, spellings in words:
         if text.lower().rstrip(".!。") in spellings:
             return kind, ""
@@ -121,6 +123,8 @@ class Answers:
             return None
         kind, reason = understand(line)
         if (kind == "always" and request.kind not in ("run", "network")) or (kind == "edit" and request.kind != "run"):
+            kind = ""
+        if kind == "session" and request.kind != "network":
             kind = ""
         if denied(question) and (kind in ("edit", "always") or reason):
             kind = ""

@@ -51,7 +51,7 @@ def answer(request: ApprovalRequested, action: Action | None, read: Reader) -> R
             question = reasons + _("Run this {language} code ({where})? y/n/a, or n and a reason: ", language=title,
                                    where=request.where)  # fmt: skip
         else:
-            question = f"{request.question} (y/n) "
+            question = f"{request.question} {request.subject}".rstrip() + " (y/n) "
         while True:
             word, _space, reason = read(question).strip().partition(" ")
             match word.lower():

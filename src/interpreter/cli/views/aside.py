@@ -12,6 +12,7 @@ from ...types.events import (
     GrantAdded,
     KernelEvent,
     ModeChanged,
+    NetworkAttempt,
     NoteAdded,
     Quarantined,
     SessionResumed,
@@ -31,6 +32,8 @@ def aside(event: Event, *, verbose: bool) -> str:
             return _("Variables that are gone: {languages}", languages=", ".join(event.gone))
         case ModeChanged():
             return mode_line(event.mode or ("auto" if event.auto else "ask"))
+        case NetworkAttempt() if event.decision != "allowed" or verbose:
+            return _network(event)
         case Quarantined():
             text = _("Taken away, because it would run by itself later: {path}", path=reveal(event.path))
             return text + (" " + _("It is kept at {kept}.", kept=event.kept) if event.kept else "")
@@ -59,6 +62,21 @@ def _kernel(event: KernelEvent, verbose: bool) -> str:
             return _("The {language} kernel started ({sandbox}).", language=event.language, sandbox=event.sandbox)
         case _:
             return ""
+
+
+def _network(event: NetworkAttempt) -> str:
+    where = reveal(f"[{event.host}]:{event.port}" if ":" in event.host else f"{event.host}:{event.port}")
+    many = " " + _("({n} times)", n=event.count) if event.count > 1 else ""
+    match event.decision:
+        case "allowed":
+            return _("Reached: {host} ({rule})", host=where, rule=reveal(event.by)) + many
+        case "denied" if event.by in ("default", "nobody is there to say yes"):
+            text = _("Not let through: {host}. To allow it: --allow-host {name}", host=where, name=reveal(event.host))
+            return text + many
+        case "denied":
+            return _("Not let through: {host}. {reason}", host=where, reason=reveal(event.reason)) + many
+        case _:
+            return _("Not reached: {host}. {reason}", host=where, reason=reveal(event.reason)) + many
 
 
 def shorten(text: str, most: int = 300) -> str:

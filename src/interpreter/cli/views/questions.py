@@ -113,7 +113,7 @@ def answer_keys(question: Question, *, paged: bool = False) -> str:
     kind, proposal = question.request.kind, question.request.proposal
     if kind not in ("run", "network"):
         return _("y yes · n no: ")
-    keys = [_("y yes"), _("n no")]
+    keys = [_("y yes"), _("n no")] if kind == "run" else [_("y once"), _("s in this session"), _("n no")]
     if kind == "run" and not denied(question):
         keys += [_("n REASON"), _("e edit")]
     if not denied(question):

@@ -31,6 +31,7 @@ def read_shell(code: str, *, environ: Mapping[str, str] | None = None) -> Readin
         code = code[:MOST_BYTES]
     try:
         walker.program(code, State(), Context())
+        walker.finish()
     except TooMuch as error:
         walker.note(f"it was not read to its end: {error}")
     except RecursionError:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from ..facts import UNKNOWN
-from .expand import SUBSCRIPT_CODE
+from .expand import subscript_code
 from .options import spec, take
 from .state import SPLIT, Machine, Run, clean, content, joined, known, write, written
 from .words import unescape
@@ -41,6 +41,9 @@ def declare(machine: Machine, run: Run) -> str | None:
             run.state.variables[found[1]] = whole
         elif not known(word):
             run.state.forget()
+    if name == "readonly" or set(flags) & set("rilunc"):
+        names = {word.partition("=")[0].rstrip("+") for word in run.words[1:]}
+        run.state.fixed = run.state.fixed | names
     if "n" in flags and name != "export":
         machine.note("a variable that stands for another one")
         run.state.forget()
@@ -53,7 +56,7 @@ def declare(machine: Machine, run: Run) -> str | None:
 
 
 def subscripts(machine: Machine, word: str) -> None:
-    if SUBSCRIPT_CODE.search(word):
+    if subscript_code(word):
         machine.note("a value that runs code where it is used as a subscript")
 
 
@@ -153,15 +156,22 @@ def trap(machine: Machine, run: Run) -> str | None:
     taken = take(run.words, spec("lpP"))
     rest = run.words[taken.rest :]
     if len(rest) > 1 and rest[0] not in ("", "-") and not rest[0].isdigit():
-        machine.read_code(rest[0], run, "trap", state=run.state.copy())
+        state = run.state.copy()
+        if any(known(word) and word.upper() in ("DEBUG", "ERR", "RETURN") for word in rest[1:]):
+            state.forget()
+        machine.read_code(rest[0], run, "trap", state=state)
+        machine.later.append((rest[0], run))
     return ""
 
 
+_CHANGING = {"hash": "p", "enable": "f", "bind": "x", "complete": "C", "compgen": "CFW", "fc": "se"}
+
+
 def table(machine: Machine, run: Run) -> str | None:
-    """hash, enable, bind, complete: some of their options make other names run other things."""
-    letters = {"hash": "p", "enable": "f", "bind": "x", "complete": "C"}[run.words[0]]
-    if any((word.startswith("-") and letters in word) or not known(word) for word in run.words[1:]):
-        machine.note(f"{run.words[0]!r} may change what a name runs")
+    """hash, enable, bind, complete, fc: with some options other names run other things, or commands run at once."""
+    letters = set(_CHANGING[run.words[0]])
+    if any((word.startswith("-") and letters & set(word)) or not known(word) for word in run.words[1:]):
+        machine.note(f"{run.words[0]!r} may run something, or change what a name runs")
     machine.emit(run)
     return ""
 
@@ -259,6 +269,14 @@ def print_folder(machine: Machine, run: Run) -> str | None:
     return run.state.folder or "."
 
 
+def make_pipe(machine: Machine, run: Run) -> str | None:
+    """What is read from it is written by others, and later."""
+    machine.emit(run)
+    for word in run.words[1:]:
+        write(machine, run, word, None)
+    return ""
+
+
 def part_of_path(machine: Machine, run: Run) -> str | None:
     machine.emit(run)
     if len(run.words) != 2 or not known(run.words[1]):
@@ -285,7 +303,9 @@ BUILTINS: dict[str, Handler] = {
     "declare": declare, "typeset": declare, "local": declare, "readonly": declare, "set": set_options, "shift": shift,
     "unset": unset, "read": read, "mapfile": read, "readarray": read, "getopts": read, "let": let, "alias": alias,
     "eval": evaluate, "source": source, ".": source, "trap": trap, "hash": table, "enable": table, "bind": table,
-    "complete": table, "echo": echo, "printf": print_formatted, "cat": concatenate, "tee": tee, "base64": decode,
+    "complete": table,
+    "compgen": table, "fc": table, "mkfifo": make_pipe, "echo": echo, "printf": print_formatted,
+    "cat": concatenate, "tee": tee, "base64": decode,
     "mktemp": make_temporary, "pwd": print_folder, "dirname": part_of_path, "basename": part_of_path,
     "which": locate, "type": locate, "true": nothing, ":": nothing, "false": nothing,
 }  # fmt: skip

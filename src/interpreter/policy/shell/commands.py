@@ -12,7 +12,8 @@ from .state import SPLIT, Machine, Run, child, clean, joined, known, written
 CARRIERS: dict[str, Handler] = {
     **dict.fromkeys(SHELLS, interpreters.shell),
     **dict.fromkeys(LANGUAGES, interpreters.interpreter),
-    **dict.fromkeys(("vim", "vi", "nvim", "ex", "ed", "sed", "gsed", "emacs", "view", "rvim"), interpreters.editor),
+    **dict.fromkeys(("vim", "vi", "nvim", "ex", "ed", "emacs", "view", "rvim"), interpreters.editor),
+    **dict.fromkeys(("sed", "gsed", "gdb"), interpreters.editor),
     **dict.fromkeys(("su", "runuser"), wrappers.as_user),
     **dict.fromkeys(("find", "gfind"), carriers.find),
     **dict.fromkeys(("fd", "fdfind"), carriers.find_fast),
@@ -63,6 +64,8 @@ def execute(machine: Machine, run: Run) -> str | None:
     if (carrier := CARRIERS.get(base) or (interpreters.interpreter if language_of(base) else None)) is not None:
         from_fetched(machine, run, next((word for word in run.words[1:] if not word.startswith("-")), ""))
         return carrier(machine, run)
+    if base.startswith(("ld-linux", "ld-musl", "ld.so")):
+        return wrappers.prefixed(machine, run, base, wrappers.LOADER)
     if (options := wrappers.PREFIXES.get(base)) is not None:
         return wrappers.prefixed(machine, run, base, options)
     if base in ("test", "["):
@@ -70,6 +73,8 @@ def execute(machine: Machine, run: Run) -> str | None:
             builtins.subscripts(machine, word)
     from_fetched(machine, run, name)
     machine.emit(run)
+    if not plain and set(run.sources) & {"cp", "ln", "mv", "install"}:
+        machine.note(f"a program that was made just now is run: {name}")
     if not plain:
         for text in written(machine, run, name):
             script(machine, run, text)

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from ..facts import UNKNOWN
 from .options import operands
 
-_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://(?:[^/\s@'\"]*@)?(\[[0-9A-Fa-f:]+\]|[^/\s:'\"?#\\]+)(:\d+)?")
+_ADDRESS = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://(?:[^/\s@'\"]*@)?(\[[0-9A-Fa-f:]+\]|[^/\s:'\"?#\\]+)(:\d+)?"
+)
 _DEVICE_SOCKET = re.compile(r"/dev/(?:tcp|udp)/([^/\s'\"]+)/([^/\s'\"]+)")
 _SCP_LIKE = re.compile(r"(?:[^@/\s:]+@)?([A-Za-z0-9][A-Za-z0-9.-]*|\x00):(?!//)")
 _HOST = re.compile(

@@ -38,8 +38,6 @@ _SUBSTRING = re.compile(r"\s*(-?\d+)\s*(?::\s*(-?\d+)\s*)?\Z")
 _GLOB = re.compile(r"[*?\[]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _CHANGES = re.compile(r"(?<![=!<>])=(?!=)|\+\+|--")
-SUBSCRIPT_CODE = re.compile(r"\[[^\]]*(\$\(|`|\$\{[^}]*[@!])")
-"""A value that bash would run as code where it takes it for a variable's subscript."""
 MOST_IN_SEQUENCE = 100
 MOST_IN_VALUE = 200_000
 
@@ -318,6 +316,12 @@ class Expander:
         return None, at
 
 
+def subscript_code(text: str) -> bool:
+    """Whether bash would run a part of this value as code where it takes it for a variable's subscript."""
+    _before, bracket, after = text.partition("[")
+    return bool(bracket) and ("$(" in after or "`" in after or "${" in after)
+
+
 def sequence(units: Units) -> list[Units] | None:
     """`1..5` and `a..e`"""
     text = "".join(unit if isinstance(unit, str) else "\0" for unit in units)
@@ -349,7 +353,7 @@ def transform(value: str, operator: str, argument: str) -> str:
         upper = operator[0] == "^"
         head, tail = (value, "") if len(operator) == 2 else (value[:1], value[1:])
         return (head.upper() if upper else head.lower()) + tail
-    if not known(argument) or len(value) > 400:
+    if not known(argument) or len(value) > 400 or len(argument) > 100:
         return UNKNOWN
     if operator in ("%", "%%", "#", "##"):
         return cut(value, operator, argument)

@@ -14,7 +14,7 @@ STRANGE_SHELLS = frozenset(["fish", "csh", "tcsh"])
 """Their syntax is another one."""
 _SHELL = spec("abefhiklmnprstuvxBCDEHPTc", "oO", "login norc noprofile posix restricted verbose debugger debug "
               "dump-strings pretty-print interactive command", "rcfile init-file init-command")  # fmt: skip
-_ZSH_CODE = re.compile(r"[*?\])\w]\([^)]*[e+]|(^|\s)=\w")
+_ZSH_CODE = re.compile(r"[*?\])\w]\([^()]{0,100}[e+]|(^|\s)=\w")
 
 
 # program: (language, options whose value is code, letters with another value, long ones with another value, letters of
@@ -38,6 +38,7 @@ LANGUAGES: dict[str, tuple[str, str, str, str, str]] = {
     "osascript": ("applescript", "-e", "ls", "", ""),
     "pwsh": ("powershell", "-c -Command -command -EncodedCommand -enc", "", "", ""),
     "powershell": ("powershell", "-c -Command -command -EncodedCommand -enc", "", "", ""),
+    "expect": ("tcl", "-c", "f", "", ""),
     "tclsh": ("tcl", "", "", "", ""),
     "groovy": ("java", "-e", "c", "classpath", ""),
     "elixir": ("elixir", "-e --eval", "rS", "", ""),
@@ -60,7 +61,7 @@ _VERSIONED = re.compile(r"(python|pypy|node|perl|ruby|php|lua|tclsh|pwsh)[\d.]+\
 _AWK = re.compile(r'"(?:[^"\\]|\\.)*"|#[^\n]*|\|\||\|&|&&|\w+|[ \t]+|[^"]', re.DOTALL)
 _AWK_PATTERN = re.compile(r"/(?:[^/\\\n]|\\.)+/")
 _AWK_BEFORE_PATTERN = frozenset(("(", ",", "~", "!", "&&", "||", "{", "}", ";", "\n"))
-FROM_INPUT = frozenset(("-", "/dev/stdin", "/dev/fd/0"))
+FROM_INPUT = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 READS_INPUT = frozenset(
     [
         "python",
@@ -79,7 +80,7 @@ READS_INPUT = frozenset(
     ]
 )
 _SQL_SHELL = re.compile(
-    r"(?:^|;)\s*(?:\\!|\.shell\b|\.system\b|system\b|\\copy\b.*\bprogram\b)|\b(?:from|to)\s+program\b", re.I | re.M
+    r"(?:^|;)[ \t]*(?:\\!|\.shell\b|\.system\b|system\b|\\copy\b.*\bprogram\b)|\b(?:from|to)\s+program\b", re.I | re.M
 )
 
 
@@ -100,7 +101,7 @@ def shell(machine: Machine, run: Run) -> str | None:
     if taken.unknown:
         machine.note(f"an option of {name!r} is not known: {clean(taken.unknown)}")
     rest = words[taken.rest :]
-    from_input = taken.has("-s") or not rest or rest[0] in ("/dev/stdin", "/dev/fd/0", "-")
+    from_input = taken.has("-s") or not rest or rest[0] in FROM_INPUT
     machine.emit(run if from_input and not taken.has("-c", "--command") else run.with_own_program())
     started = taken.value("--rcfile", "--init-file", "--init-command", "-C")
     if started:
@@ -132,12 +133,12 @@ def shell_code(machine: Machine, run: Run, name: str, code: str, arguments: list
 
 def shell_file(machine: Machine, run: Run, name: str, rest: list[str]) -> str | None:
     path = rest[0]
-    if path in ("/dev/stdin", "/dev/fd/0", "-"):
+    if path in FROM_INPUT:
         if run.context.input is None:
             machine.note(f"{name!r} reads its commands from a pipe or file that is not known")
         else:
             shell_code(machine, run, name, run.context.input, rest, name)
-    elif path == "/dev/fd/63":
+    elif path.startswith(("/dev/", "/proc/")):
         machine.note(f"{name!r} runs what other commands print")
     elif not known(path):
         machine.note(f"the file that {name!r} runs is not known")
@@ -169,7 +170,7 @@ def interpreter(machine: Machine, run: Run) -> str | None:
                 machine.note(f"{name!r} reads its program from a pipe or file that is not known")
         elif run.context.input:
             code = [run.context.input]
-    elif not code and rest and rest[0] == "/dev/fd/63":
+    elif not code and rest and rest[0].startswith(("/dev/", "/proc/")) and language != "awk":
         machine.note(f"{name!r} runs what other commands print")
     elif not code and rest and language != "awk":
         code = list(written(machine, run, rest[0]))
@@ -267,10 +268,16 @@ def editor(machine: Machine, run: Run) -> str | None:
     machine.emit(run)
     for word in run.words[1:]:
         if name in ("sed", "gsed"):
-            starts = re.search(r"(^|[;{}\n]\s*)(\d+|\$|/[^/]*/)?\s*!?\s*e(\s|$)", word)
-            flag = re.search(r"(^|[;{}\n\d]\s*)s(\W)(?:(?!\2).|\\.)*\2(?:(?!\2).|\\.)*\2[gpimIM0-9]*e", word)
+            starts = re.search(r"(?:^|[;{}\n])[ \t]*(?:\d+|\$|/[^/\n]*/)?[ \t]*!?[ \t]*e(?:\s|$)", word)
+            flag = re.search(
+                r"(?:^|[;{}\n\d/$])[ \t]*s(\W)(?:(?!\1)[^\\\n]|\\.)*+\1(?:(?!\1)[^\\\n]|\\.)*+\1[gpimIM0-9]*e", word
+            )
             if (starts and not word.startswith("-")) or flag:
                 machine.note("a sed script that starts commands")
-        elif word.startswith(("+!", "+:!", ":!", "!", "+call", "+lua", "+py")) or "!" in word or "system(" in word:
+        elif name == "gdb" and re.match(r"\s*(shell|!|python|py|pipe|call|source|guile|make)\b|!", word):
+            machine.note("a debugger that starts commands")
+        elif (
+            name != "gdb" and word.startswith(("--eval", "-eval", "+!", "+:!", ":!", "!", "+call", "+lua", "+py"))
+        ) or (name != "gdb" and ("!" in word or "system(" in word)):
             machine.note(f"{name!r} may start commands")
     return None

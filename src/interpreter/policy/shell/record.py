@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from ..facts import Call, Command, Reading
 from .effects import Effects, effects_of
-from .expand import SUBSCRIPT_CODE
+from .expand import subscript_code
 from .state import Run, clean, joined
-from .tree import Budget, Part, Word
+from .tree import Budget, Lit, Part
 
 MOST_STEPS = 60_000
 MOST_UNKNOWN = 20
@@ -24,6 +24,8 @@ class Record:
         """Of the parsers; so what was parsed before the end of it is still walked through."""
         self.files: dict[str, tuple[str, ...]] = {}
         self.fetched: dict[str, tuple[str, ...]] = {}
+        self.later: list[tuple[str, Run]] = []
+        """Code that runs at the end, with what is known then."""
         self.commands: list[Command] = []
         self.unknown: list[str] = []
         self.reads: list[str] = []
@@ -73,7 +75,7 @@ class Record:
         return f"{folder.rstrip('/')}/{path}"
 
     def subscripts(self, parts: list[Part]) -> None:
-        if SUBSCRIPT_CODE.search(Word(parts, "").literal() or ""):
+        if subscript_code("".join(part.text for part in parts if isinstance(part, Lit))):
             self.note("a value that runs code where it is used as a subscript")
 
     def reading(self) -> Reading:

@@ -43,6 +43,8 @@ class State:
     """`$0`"""
     posix: bool = False
     """The shell may be one that knows less than bash: `sh` is dash here and bash there."""
+    fixed: frozenset[str] = frozenset()
+    """Variables that do not simply take what is assigned to them: read-only ones, numbers, upper case."""
     folder: str = ""
     doubtful: bool = False
     """Something ran that may have changed any variable."""
@@ -68,6 +70,7 @@ class State:
                 self.variables[name] = UNKNOWN
         for name, origin in other.origins.items():
             self.origins[name] = tuple(dict.fromkeys((*self.origins.get(name, ()), *origin)))
+        self.fixed = self.fixed | other.fixed
         self.functions = {**other.functions, **self.functions}
         self.aliases = {**other.aliases, **self.aliases}
         self.exported = self.exported & other.exported
@@ -79,7 +82,7 @@ class State:
         """Take over all that the other knows."""
         self.variables, self.exported, self.origins = other.variables, other.exported, other.origins
         self.functions, self.aliases, self.positional = other.functions, other.aliases, other.positional
-        self.folder, self.doubtful = other.folder, other.doubtful
+        self.folder, self.doubtful, self.fixed = other.folder, other.doubtful, other.fixed
 
 
 class Context(NamedTuple):
@@ -127,6 +130,8 @@ class Machine(Protocol):
 
     environ: Mapping[str, str] | None
     budget: Budget
+    later: list[tuple[str, Run]]
+    """Code that runs at the end of the program."""
     files: dict[str, tuple[str, ...]]
     """By place: what the program itself may have redirected into files; UNKNOWN for a text that is not known."""
     fetched: dict[str, tuple[str, ...]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .commands import execute
-from .expand import SUBSCRIPT_CODE, Expander
+from .expand import Expander, subscript_code
 from .loops import assigned
 from .parse import Parser
+from .powers import SPECIAL, SPECIAL_BEGINNINGS, set_by_variable
 from .record import Record
 from .state import SPLIT, Context, Run, State, clean, content, known, write
 from .tree import (
@@ -32,37 +33,6 @@ MOST_DEEP = 12
 MOST_ROUNDS = 32
 """Of a loop over known words; a longer one is read once, with an unknown word."""
 NOWHERE = frozenset(("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/zero", "/dev/full"))
-SPECIAL = frozenset(
-    [
-        "PATH",
-        "PROMPT_COMMAND",
-        "BASH_ENV",
-        "ENV",
-        "IFS",
-        "CDPATH",
-        "SHELLOPTS",
-        "BASHOPTS",
-        "GLOBIGNORE",
-        "EDITOR",
-        "VISUAL",
-        "PAGER",
-        "SHELL",
-        "HOME",
-    ]
-)
-SPECIAL_BEGINNINGS = (
-    "LD_",
-    "DYLD_",
-    "PYTHON",
-    "NODE_",
-    "GIT_",
-    "PERL5",
-    "RUBY",
-    "PS",
-    "JAVA_TOOL",
-    "_JAVA",
-    "BASH_FUNC",
-)
 
 
 class Walker(Record):
@@ -195,14 +165,22 @@ class Walker(Record):
         words = self.words_of(node, state, context) if node.name else [""]
         before = state.copy()
         rounds = words if len(words) <= MOST_ROUNDS and all(known(word) for word in words) else self.few(words)
-        for word in rounds or ["\0"]:
-            self.changed(node, state)
-            if node.name:
-                state.variables[node.name] = clean(word)
-            self.items(node.condition, state, context)
-            self.items(node.body, state, context)
+        marks = (dict(self.files), dict(state.functions), dict(state.aliases))
+        rounds = rounds or ["\0"]
+        for word in rounds:
+            self.round(node, word, state, context)
+        if len(rounds) == 1 and marks != (self.files, state.functions, state.aliases):
+            # What a round leaves behind, the next one finds.
+            self.round(node, rounds[0], state, context)
         self.changed(node, state)
         state.join(before)
+
+    def round(self, node: Loop, word: str, state: State, context: Context) -> None:
+        self.changed(node, state)
+        if node.name:
+            state.variables[node.name] = clean(word)
+        self.items(node.condition, state, context)
+        self.items(node.body, state, context)
 
     def few(self, words: list[str]) -> list[str]:
         """So many words that each would take too long, or words that are not known: each different one, or any."""
@@ -336,7 +314,9 @@ class Walker(Record):
             for name, _value in variables:
                 state.origins[name] = tuple(dict.fromkeys(expander.sources))
             self.only_set(variables, run)
-            return "" if not run.writes else None
+            return "" if not node.redirects else None
+        if words == ["exec"] and any(one.op[0] == "<" and one.descriptor in ("", "0") for one in node.redirects):
+            self.note("from here on, what is read from the input is not known")
         run.variables = variables
         self.powerful(variables, run)
         output = self.execute(run)
@@ -357,16 +337,13 @@ class Walker(Record):
         self.powerful(variables, run)
 
     def powerful(self, variables: list[tuple[str, str]], run: Run) -> None:
-        """Variables whose value a shell runs by itself."""
         for name, value in variables:
-            if name == "PROMPT_COMMAND":
-                self.read_code(value, run, name)
-            elif name in ("BASH_ENV", "ENV") and value:
-                self.note(f"a shell would run the file that {name} names")
-            elif name.startswith("PS") and name[2:].isdigit() and ("$(" in value or "`" in value):
-                self.note("a prompt that runs commands")
-            elif name.startswith("BASH_FUNC_"):
-                self.note("a function that comes by a variable")
+            set_by_variable(self, name, value, run)
+
+    def finish(self) -> None:
+        """Read what runs when the program ends."""
+        for code, run in self.later[:MOST_ROUNDS]:
+            self.read_code(code, run, "trap", state=run.state.copy())
 
     def assigned_value(self, one: Assign, expander: Expander, state: State, *, keep: bool) -> str:
         if one.index is not None:
@@ -380,13 +357,15 @@ class Walker(Record):
             state.variables[one.name] = whole
             return " ".join(map(clean, fields))
         value = expander.value(one.value)
-        if SUBSCRIPT_CODE.search(value):
+        if subscript_code(value):
             self.note("a value that runs code where it is used as a subscript")
         if one.append and state.posix:
             self.note("a '+=' that not every sh knows")
         if one.append:
             old = expander.lookup(one.name)
             value = (old if isinstance(old, str) else "" if old is None else "\0") + value
+        if one.name in state.fixed:
+            value = "\0"
         if keep:
             state.variables[one.name] = value if one.index is None else ("\0",)
         return value

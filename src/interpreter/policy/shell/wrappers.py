@@ -73,6 +73,8 @@ PREFIXES: dict[str, Options] = {
                  "stdin shell validate reset-timestamp preserve-env help version no-update",
                  "close-from group host prompt role chroot command-timeout type other-user user chdir"),
 }  # fmt: skip
+LOADER = spec("", "", "list verify inhibit-cache list-tunables list-diagnostics",
+              "library-path inhibit-rpath audit preload argv0 glibc-hwcaps-prepend glibc-hwcaps-mask")  # fmt: skip
 ROOTS = frozenset(("sudo", "doas", "pkexec"))
 
 

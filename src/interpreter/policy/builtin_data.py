@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .rules import N_
+
 DATA: tuple[tuple[str, dict[str, Any]], ...] = (
     ("catastrophe", {
         "name": "dropping-a-database",
-        "reason": "It destroys a whole database.",
+        "reason": N_("It destroys a whole database."),
         "command": ("dropdb", "mysqladmin drop", "mysqladmin ** drop", "redis-cli ** flushall|FLUSHALL|flushdb|FLUSHDB",
                     "rake|rails db:drop|db:reset|db:purge", "influx delete",
                     "etcdctl del --prefix", "pg_dropcluster", "alembic downgrade base",
@@ -25,7 +27,7 @@ DATA: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "dropping-tables",
-        "reason": "It destroys tables or all rows of one.",
+        "reason": N_("It destroys tables or all rows of one."),
         "call": ("sql.drop_table", "sql.drop_tablespace", "sql.drop_role", "sql.drop_user", "sql.truncate",
                  "sql.delete_all", "sql.update_all", "mongo.drop_collection", "mongo.delete_all"),
         "sandbox": "outside",
@@ -34,7 +36,7 @@ DATA: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("catastrophe", {
         "name": "emptying-a-store",
-        "reason": "It deletes a whole bucket, volume or backup.",
+        "reason": N_("It deletes a whole bucket, volume or backup."),
         "command": ("aws s3 rb --force", "aws s3 rm --recursive", "aws s3api delete-bucket",
                     "aws rds delete-db-instance|delete-db-cluster", "aws dynamodb delete-table",
                     "aws ec2 terminate-instances|delete-volume|delete-snapshot", "aws cloudformation delete-stack",
@@ -53,7 +55,7 @@ DATA: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "publishing",
-        "reason": "It publishes something that cannot be taken back.",
+        "reason": N_("It publishes something that cannot be taken back."),
         "command": ("npm publish|unpublish|deprecate", "yarn publish", "yarn npm publish", "pnpm publish",
                     "twine upload", "poetry publish", "uv publish", "flit publish", "hatch publish",
                     "cargo publish|yank",

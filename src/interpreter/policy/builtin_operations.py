@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .rules import N_
+
 PROTECTED = ("main", "master", "trunk", "develop", "production", "prod", "stable", "release", "release/*", "release-*",
              "releases/*", "hotfix/*")  # fmt: skip
 PRODUCTION = ("prod", "prod-*", "*-prod", "*-prod-*", "prod_*", "*_prod", "prd", "prd-*", "*-prd", "production",
@@ -13,7 +15,7 @@ FORCE = "--force|-f|--force-with-lease|--force-if-includes|--mirror|--delete|-d|
 OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("catastrophe", {
         "name": "rewriting-a-protected-branch",
-        "reason": "It rewrites or deletes a branch that others build on.",
+        "reason": N_("It rewrites or deletes a branch that others build on."),
         "command": (f"git push {FORCE}", "git push ** +*", "git push ** :*"),
         "branch": PROTECTED,
         "match": ("git push --force origin main", "git push -f origin HEAD:master", "git push origin +main",
@@ -22,7 +24,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("catastrophe", {
         "name": "rewriting-history",
-        "reason": "It rewrites the whole history, or removes what could bring it back.",
+        "reason": N_("It rewrites the whole history, or removes what could bring it back."),
         "command": ("git filter-branch", "git filter-repo", "bfg", "git reflog expire",
                     "git gc --prune=now|--prune=all",
                     "git update-ref -d", "git replace", "git push --mirror", "git remote ** set-url --push",
@@ -32,7 +34,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "git-that-runs-programs",
-        "reason": "It makes git run programs by itself from now on.",
+        "reason": N_("It makes git run programs by itself from now on."),
         "command": ("git config ** core.hooksPath|core.hookspath|core.fsmonitor|core.sshCommand|core.sshcommand",
                     "git config ** core.editor|core.pager|alias.*|credential.helper|diff.external|*.textconv|*.command",
                     "git config ** filter.*|uploadpack.*|protocol.ext.allow|init.templateDir|include.path",
@@ -43,14 +45,14 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "losing-uncommitted-work",
-        "reason": "It throws away work that no commit holds.",
+        "reason": N_("It throws away work that no commit holds."),
         "command": ("git clean -x|-X -f|--force", "git stash clear|drop"),
         "match": ("git clean -fdx", "git stash clear"),
         "not_match": ("git clean -n", "git stash pop"),
     }),
     ("catastrophe", {
         "name": "deleting-in-a-cluster",
-        "reason": "It deletes a namespace or many objects of a cluster.",
+        "reason": N_("It deletes a namespace or many objects of a cluster."),
         "command": ("kubectl|oc delete namespace|namespaces|ns|project", "kubectl|oc delete --all|--all-namespaces|-A",
                     "kubectl|oc delete ns/*|namespace/*|namespaces/*",
                     "kubectl|oc delete node|nodes|pv|persistentvolume|persistentvolumes|crd|crds",
@@ -64,7 +66,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "production-namespace",
-        "reason": "It works in a namespace of production.",
+        "reason": N_("It works in a namespace of production."),
         "command": ("*",),
         "namespace": PRODUCTION,
         "match": ("kubectl -n prod get pods", "helm uninstall x --namespace production", "kubens prod"),
@@ -72,7 +74,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "production-context",
-        "reason": "It works in a context of production.",
+        "reason": N_("It works in a context of production."),
         "command": ("*",),
         "context": PRODUCTION,
         "match": ("kubectl --context prod-eu get pods", "kubectx prod", "kubectl config use-context live",
@@ -81,7 +83,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "production-host",
-        "reason": "It works on a host of production.",
+        "reason": N_("It works on a host of production."),
         "command": ("ssh|scp|sftp|rsync|ansible|psql|mysql|mongosh|redis-cli|mosh",),
         "host": ("prod", "prod-*", "*-prod", "*-prod-*", "prod.*", "*.prod.*", "*-prod.*", "prod[0-9]*", "production*",
                  "*.production.*", "*-production.*", "live.*", "*-live.*"),
@@ -90,7 +92,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "production-elsewhere",
-        "reason": "It runs on a host of production.",
+        "reason": N_("It runs on a host of production."),
         "through": ("ssh",),
         "host": ("prod", "prod-*", "*-prod", "*-prod-*", "prod.*", "*.prod.*", "*-prod.*", "prod[0-9]*", "production*",
                  "*.production.*", "*-production.*", "live.*", "*-live.*"),
@@ -98,7 +100,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "uninstalling-a-release",
-        "reason": "It takes a release out of a cluster.",
+        "reason": N_("It takes a release out of a cluster."),
         "command": ("helm uninstall|delete|del|un|rollback", "helmfile destroy|delete", "argocd app delete",
                     "flux uninstall|delete", "istioctl uninstall", "kubectl|oc delete -f|--filename|-k|-l|--selector",
                     "kubectl|oc scale --replicas=0", "kubectl|oc scale ** 0", "docker stack rm",
@@ -108,7 +110,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("catastrophe", {
         "name": "destroying-infrastructure",
-        "reason": "It destroys infrastructure.",
+        "reason": N_("It destroys infrastructure."),
         "command": ("terraform|tofu|terragrunt destroy|run-all", "terraform|tofu|terragrunt apply -destroy|--destroy",
                     "terraform|tofu state rm", "terraform|tofu workspace delete", "terraform|tofu force-unlock",
                     "terraform|tofu taint", "vagrant destroy", "cdktf destroy",
@@ -121,7 +123,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "changing-infrastructure",
-        "reason": "It changes infrastructure.",
+        "reason": N_("It changes infrastructure."),
         "command": ("terraform|tofu|terragrunt apply|import", "pulumi up", "cdk deploy",
                     "ansible-playbook", "aws cloudformation deploy|update-stack", "serverless|sls deploy"),
         "sandbox": "outside",
@@ -130,7 +132,7 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     }),
     ("question", {
         "name": "container-with-the-machine",
-        "reason": "It starts a container that holds the machine's own rights or files.",
+        "reason": N_("It starts a container that holds the machine's own rights or files."),
         "command": ("docker|podman run|create|exec --privileged",
                     "docker|podman run|create --pid=host|--ipc=host|--userns=host|--net=host|--network=host",
                     "docker|podman run|create -v=/:*|--volume=/:*", "docker|podman run|create ** /:/*",

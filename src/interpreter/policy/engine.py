@@ -243,7 +243,7 @@ def _reasons(kept: Sequence[tuple[Match, Decision]]) -> Iterable[Reason]:
         if (match.rule.name, match.text) in seen:
             continue
         seen.add((match.rule.name, match.text))
-        text = match.rule.reason
-        if match.sure == MAYBE:
-            text = f"{text} A part of it cannot be resolved, so it may be meant.".strip()
-        yield Reason(rule=match.rule.name, layer=match.rule.layer, decision=decision, text=text, subject=match.text)
+        subject = f"{match.text} (a part of it is not known)" if match.sure == MAYBE else match.text
+        yield Reason(
+            rule=match.rule.name, layer=match.rule.layer, decision=decision, text=match.rule.reason, subject=subject
+        )

@@ -14,7 +14,7 @@ from .engine import WHOLE, Match, conclude, judge_reading
 from .facts import Command, Reading
 from .match import NO, YES, name_fits
 from .paths import Ground, path_fits
-from .rules import Rule
+from .rules import N_, Rule
 
 READERS: dict[str, tuple[str, str]] = {
     "shell": ("shell", "read_shell"),
@@ -30,7 +30,7 @@ PLAN = Reason(
     rule="plan",
     layer="mode",
     decision="deny",
-    text="In plan mode only what reads is run: describe the step instead, or ask the person to leave plan mode.",
+    text=N_("In plan mode only what reads is run: describe the step instead, or ask the person to leave plan mode."),
 )
 
 Read = Callable[[str], Reading]
@@ -52,11 +52,10 @@ def read_code(language: str, code: str) -> Reading:
 
 
 def _read(language: str, code: str, depth: int) -> Reading:
-    read = reader_of(language)
-    if read is None:
-        from_text = importlib.import_module(".others", __package__)
-        return cast(Reading, from_text.read_other(language, code))
     try:
+        read = reader_of(language)
+        if read is None:
+            return cast(Reading, importlib.import_module(".others", __package__).read_other(language, code))
         found = read(code)
     except RecursionError:
         return Reading(unknown=(f"The code is nested too deeply to be read ({language}).",))

@@ -12,6 +12,11 @@ Layer = Literal["built-in", "administrator", "user", "project", "command line", 
 STRICTNESS: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
 
 
+def N_(sentence: str) -> str:
+    """Marks a sentence for translation; it is looked up where it is shown."""
+    return sentence
+
+
 def strictest(decisions: Iterable[Decision]) -> Decision:
     found: Decision = "allow"
     for decision in decisions:

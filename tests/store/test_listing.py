@@ -12,7 +12,7 @@ import pytest
 from interpreter.store import Store
 from interpreter.store.listing import FIRST_WORDS, rows, timeline
 from interpreter.text.cut import width
-from interpreter.types.events import Event, SessionClosed, TurnFinished
+from interpreter.types.events import ApprovalRequested, ApprovalResolved, Event, SessionClosed, TurnFinished
 from tests.store.conversation import conversation
 from tests.store.samples import done, every_kind, note, started, turn
 
@@ -109,3 +109,13 @@ def test_every_kind_of_event_has_its_line_or_none(store: Store) -> None:
     log.append_now(*every_kind())
     kinds = {line.kind for line in timeline(log.events(), ["secret-value"])}
     assert {"session_started", "session_resumed", "model_failed", "kernel", "grant_added", "turn_finished"} <= kinds
+
+
+def test_a_session_with_an_open_question_waits_whoever_holds_it(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        log = store.create("s_1", tmp_path)
+        log.append_now(started(), turn(1), ApprovalRequested(approval="ap_1", kind="run", action="a_1"))
+        (row,) = rows(store)
+        assert row.state == "waiting" and row.pid
+        log.append_now(ApprovalResolved(approval="ap_1", answer="yes", by="ann"))
+        assert rows(store)[0].state == "running"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..config.settings import Settings
-from ..errors import AlreadyAnswered, LogDamaged, UsageError
+from ..errors import AlreadyAnswered, InterpreterError, LogDamaged, UsageError
 from ..store import SessionLog, Store, default_home
 from ..store.questions import Asked, already
 from ..store.store import begins
@@ -37,6 +37,16 @@ class Waiting(NamedTuple):
         return deadline is not None and time.time() >= deadline
 
 
+class Given(NamedTuple):
+    """An answer that counts."""
+
+    waiting: Waiting
+    place: str = ""
+    """The policy file that a rule was added to; empty: none."""
+    problem: InterpreterError | None = None
+    """Why the rule of `always` was not written."""
+
+
 class Answering:
     """Each call opens the log and closes it again."""
 
@@ -62,8 +72,8 @@ class Answering:
 
     def answer(
         self, wanted: str, answer: Literal["yes", "no", "always"], *, reason: str = "", sha256: str = ""
-    ) -> tuple[Waiting, str]:
-        """Give the answer. Returns the question, and the policy file that a rule was added to (empty: none).
+    ) -> Given:
+        """Give the answer; a rule that cannot be written is told, and the answer counts all the same.
 
         Raises:
             AlreadyAnswered: somebody was faster; says who and when. Nothing was changed.
@@ -79,12 +89,14 @@ class Answering:
             )
             log = store.visit(found.asked.session)
             log.append_now(event)
-        place = ""
-        if answer == "always" and request.proposal:
-            rules = open_rules(self._settings, Path(found.workspace), log.folder)
+        if answer != "always" or not request.proposal:
+            return Given(found)
+        rules = open_rules(self._settings, Path(found.workspace), log.folder)
+        try:
             rules.write(request.proposal)
-            place = rules.place
-        return found, place
+        except InterpreterError as error:
+            return Given(found, problem=error)
+        return Given(found, rules.place)
 
     def _store(self) -> Store:
         return Store.open(default_home(), self._settings.audit_key)

@@ -18,6 +18,7 @@ from .arguments import Arguments, Parser, add_setting_flags, read, settle
 from .configure import find_workspace, read_settings
 from .contract import Question
 from .help import screen_width
+from .say import say_error
 from .views.questions import kind_word, lines_of, question_lines
 
 USAGE = """interpreter approvals list [--json]
@@ -115,12 +116,16 @@ def _show(one: Waiting, *, as_json: bool) -> int:
 
 def _answer(answering: Answering, verb: str, wanted: str, found: dict[str, Any]) -> int:
     answer: Literal["yes", "no", "always"] = "no" if verb == "deny" else "always" if found["always"] else "yes"
-    one, place = answering.answer(wanted, answer, reason=str(found["reason"] or ""), sha256=str(found["sha256"] or ""))
+    one, place, problem = answering.answer(
+        wanted, answer, reason=str(found["reason"] or ""), sha256=str(found["sha256"] or "")
+    )
     request = one.asked.request
     told = _("Denied: {id}", id=request.approval) if verb == "deny" else _("Approved: {id}", id=request.approval)
     write(told)
     if place:
         write(_("The rule was added to {path}.", path=place))
+    if problem is not None:
+        say_error(problem)
     if one.held:
         write(_("The process that asked goes on by itself."))
     else:

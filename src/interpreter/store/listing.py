@@ -14,6 +14,7 @@ from ..text.redact import redact
 from ..types.base import Value
 from ..types.events import (
     ActionFinished,
+    ActionJudged,
     ActionProposed,
     ApprovalRequested,
     ApprovalResolved,
@@ -45,8 +46,8 @@ class SessionRow(Value):
     """The first line of the first task, at most `FIRST_WORDS` columns."""
     turns: int
     state: State
-    """running: a living process holds it. waiting: an approval is missing. interrupted: its last turn has no end.
-    done: its last turn ended, however it did."""
+    """waiting: an approval is missing, whoever holds it. running: a living process holds it. interrupted: its last turn
+    has no end. done: its last turn ended, however it did."""
     pid: int = 0
     """Of the process that holds it; 0 when none does."""
     size: int = 0
@@ -66,10 +67,11 @@ class Line(Value):
 
 def rows(store: Store, workspace: str | Path | None = None) -> list[SessionRow]:
     """One row for each session, the newest first. Raises StoreError."""
-    return [row_of(store, info) for info in store.sessions(workspace)]
+    asking = {asked.session for asked in store.questions() if asked.request.kind == "run"}
+    return [row_of(store, info, asks=info.id in asking) for info in store.sessions(workspace)]
 
 
-def row_of(store: Store, info: SessionInfo) -> SessionRow:
+def row_of(store: Store, info: SessionInfo, *, asks: bool = False) -> SessionRow:
     holder = store.holder(info.id)
     milestones = store.milestones(info.id)
     turns = [seq for seq, kind in milestones if kind == "turn_started"]
@@ -80,7 +82,7 @@ def row_of(store: Store, info: SessionInfo) -> SessionRow:
         workspace=info.workspace,
         first_words=first_words(store, info.id, turns[0]) if turns else "",
         turns=len(turns),
-        state="running" if holder is not None else state_of(store, info.id, milestones),
+        state="waiting" if asks else "running" if holder is not None else state_of(store, info.id, milestones),
         pid=holder.pid if holder is not None else 0,
         size=info.size,
     )
@@ -149,6 +151,9 @@ def told(stored: Stored) -> str:
 def told_of_rest(stored: Stored) -> str:
     event = stored.event
     match event:
+        case ActionJudged() if event.decision != "allow":
+            rules = ", ".join(reason.rule for reason in event.reasons if reason.decision == event.decision)
+            return _("Judged: {decision} ({rules})", decision=event.decision, rules=rules or "; ".join(event.unknown))
         case ApprovalRequested():
             return _("Asked: {what}", what=event.question or event.kind)
         case ApprovalResolved():

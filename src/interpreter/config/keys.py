@@ -359,7 +359,7 @@ LIMITS = (
         least=0,
     ),
     Key("limits.output", "size", N_("Output of one execution that is kept on disk."), guard="tighten", least=1),
-    Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=16),
+    Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=256),
 )
 
 AUDIT = (

@@ -15,6 +15,8 @@ FLOOR_SHARE = 20
 """Of a smaller file system, one part in so many stays free."""
 NOISE = 16 << 20
 """Bytes: what the rest of the machine may write in the meantime without our being blamed."""
+LITTLE = 64 << 20
+"""Bytes that a run may take in any case, as long as half of what is free remains."""
 FILES_LEFT = 100
 """Of the files that a file system can still take, one part in so many stays free."""
 SLICE = 2000
@@ -74,7 +76,7 @@ class Disk:
             folder = self._folders[device][0]
             now = self._room(device)
             floor = self.floor(before)
-            if now.bytes < floor and before.bytes - now.bytes > min(NOISE, before.bytes // 4):
+            if now.bytes < floor and before.bytes - now.bytes > min(NOISE, before.bytes // 8):
                 left, kept = amount(now.bytes), amount(self.floor(now._replace(bytes=now.size)))
                 return f"disk: only {left} were left on the file system of {folder}, where {kept} stay free"
             few = min(before.all_files // FILES_LEFT, before.files // 2)
@@ -85,7 +87,7 @@ class Disk:
     def floor(self, room: Room) -> int:
         """Bytes that stay free. Less where there was little to begin with: what frees space must be able to run."""
         floor = min(FLOOR, room.size // FLOOR_SHARE) if self._free is None else self._free
-        return min(floor, room.bytes // 2)
+        return min(floor, max(room.bytes // 2, room.bytes - LITTLE))
 
     def alarmed(self) -> bool:
         """Whether the file systems have lost more than the limit, whoever it was; then `added` tells."""

@@ -41,10 +41,11 @@ def counted(bounds: dict[str, Any], counts: Counts) -> str:
     return ""
 
 
-def claimed(bounds: dict[str, Any], counts: Counts, exit_status: int | None, error: Any) -> str:
-    """The limit that a program's end speaks of; empty when it speaks of none that is set."""
+def claimed(bounds: dict[str, Any], counts: Counts, exit_status: int | None, error: Any, tail: bytes) -> str:
+    """The limit that a program's end speaks of, `tail` being the end of its output; empty when there is none."""
     report: dict[str, Any] = error if isinstance(error, dict) else {}  # pyright: ignore[reportUnknownVariableType]
     name, text = str(report.get("name", ""))[:200], str(report.get("message", ""))[:ENOUGH]
+    text += "\n" + tail.decode("utf-8", "replace")
     memory, size, files, most = (bounds.get(key) for key in ("memory", "file_size", "open_files", "processes"))
     if memory and (name in MEMORY_ERRORS or MEMORY.search(text)):
         return f"memory: {amount(memory)} allowed"

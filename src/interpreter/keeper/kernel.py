@@ -311,7 +311,8 @@ class Kernel:
         if found and status in ("error", "died") and not execution.reason:
             execution.reason = "limit"
         elif not found and status == "error":
-            found = hits.claimed(execution.limits, counts, exit_status, report.get("error"))
+            error, tail = report.get("error"), execution.output.tail
+            found = hits.claimed(execution.limits, counts, exit_status, error, tail)
         notes = (execution.limit or found, self._note if not execution.limit else "")
         execution.limit = "; ".join(filter(None, notes))
         self._note = ""

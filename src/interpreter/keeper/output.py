@@ -19,6 +19,9 @@ LIVE_PAUSE = 0.05
 LIVE_GATHER = 0.01
 """Seconds during which small pieces are gathered into one."""
 
+TAIL = 1024
+"""Bytes that are remembered of the end."""
+
 Live = Callable[[int, bytes, int], bool]
 """stream, data, bytes skipped before it; False when it could not be taken."""
 
@@ -56,6 +59,8 @@ class Output:
         self._skipped = 0
         self._last_live = 0.0
         self.size = 0
+        self.tail = b""
+        """The end of what came last."""
         self.dropped = 0
         self.failure = ""
         """Why the disk did not take it, if so."""
@@ -78,6 +83,7 @@ class Output:
         else:
             self._end_run()
             self._run = [stream, kept]
+        self.tail = bytes(data[max(0, kept - TAIL) : kept])
         self._tell(stream, data[:kept])
 
     def _store(self, data: memoryview) -> int:

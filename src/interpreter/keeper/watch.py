@@ -74,7 +74,7 @@ class Watch:
         self._most = 0
         self._count = 0
         self._crowded = 0.0
-        self._lingers = 0.0
+        self._lingers = self._next_sum = 0.0
         self._refused_then = 0
         self._walk: Iterator[Found] | None = None
         self._found: Found | None = None
@@ -210,11 +210,15 @@ class Watch:
 
     def _memory(self, members: list[int], resident: int) -> str:
         limit = self._bounds.get("memory")
-        shared = self._last.shared - self._before.shared
+        shared = self._last.shared
         # Pages that several processes share are counted in each; what the machine has lost is an upper bound.
         taken = self._before.available - self._last.available + self._at_first
-        if limit and (min(resident, taken) > limit * 0.9 or shared > limit):
-            used = max(tree.proportional(members), tree.unmapped(members) if shared > limit else 0)
+        suspect = (resident > limit and taken > limit / 2) or shared > limit if limit else False
+        began = time.monotonic()
+        if limit and suspect and began >= self._next_sum:
+            used = self._used(members)
+            # To count shared pages once can take long.
+            self._next_sum = time.monotonic() + 10 * (time.monotonic() - began)
             if used > limit:
                 return f"memory: {amount(limit)} allowed, {amount(used)} in use by {len(members)} processes"
         floor = min(FLOOR, self._last.memory // FLOOR_SHARE)
@@ -222,6 +226,9 @@ class Watch:
             left = amount(self._last.available)
             return f"memory: only {left} were left on this machine, with {amount(resident)} in use here"
         return ""
+
+    def _used(self, members: list[int]) -> int:
+        return max(tree.proportional(members), tree.unmapped(members))
 
     def _processes(self, members: list[int]) -> str:
         most = self._bounds.get("processes")
@@ -289,7 +296,7 @@ class Watch:
         if text.startswith("memory"):
             limit = self._bounds.get("memory")
             # What is still too large now is the kernel itself.
-            still = limit and tree.proportional(process.members()) > limit
+            still = limit and self._used(process.members()) > limit
             grace = 0.0 if still or (again and not ended) else grace
         self._kernel.over(text, grace)
         if thin:

@@ -52,12 +52,17 @@ WALLS = (
 )
 
 
+FEWEST_FILES = 256
+"""With fewer open files the shell's kernel cannot work."""
+
+
 def rlimits(profile: Profile) -> dict[str, tuple[int, int]]:
     """The limits that the kernel holds per process. -1: none."""
     limits = profile.limits
     values: dict[str, tuple[int, int]] = {"CORE": (0, 0)}
     # DATA and not AS: Node, Java and Go reserve far more addresses than they ever use.
-    for name, value in (("DATA", limits.memory), ("FSIZE", limits.file_size), ("NOFILE", limits.open_files)):
+    files = None if limits.open_files is None else max(FEWEST_FILES, limits.open_files)
+    for name, value in (("DATA", limits.memory), ("FSIZE", limits.file_size), ("NOFILE", files)):
         if value is not None:
             values[name] = (value, value)
     return values

@@ -5,9 +5,11 @@ Every figure stands beside its bare counterpart, taken in turn with it in the sa
 
 from __future__ import annotations
 
+import ast
 import http.client
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -18,8 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from interpreter.sandbox import Walls, run, workspace_profile
+import yaml
 
+from interpreter.policy import load_policy, read_code
+from interpreter.sandbox import Walls, run, workspace_profile
+from interpreter.types.rules import Circumstances
+
+from . import broker
 from .server import Bare
 
 COMMAND = [sys.executable, "-m", "interpreter"]
@@ -340,9 +347,39 @@ def walls(home: Path) -> list[Row]:
     return [Row("start of a kernel inside walls", *shown, more, "15 ms more", a - b <= 0.015)]
 
 
+def verdicts(_home: Path) -> list[Row]:
+    """What the rules take to judge code, reading included, over the corpora of the tests; beside `ast` and `shlex`."""
+    folder = Path(__file__).resolve().parents[1] / "tests" / "policy" / "corpus"
+    codes = [("shell", line) for group in yaml.safe_load((folder / "everyday.yaml").read_text(encoding="utf-8"))
+             for line in group.get("lines", "").splitlines() if line.strip()]  # fmt: skip
+    for language in ("python", "javascript"):
+        found = yaml.safe_load((folder / f"{language}.yaml").read_text(encoding="utf-8"))
+        codes += [(language, code) for code in found["everyday"]]
+    policy = load_policy()
+    policy.warm()
+    where = Circumstances(workspace="/home/me/work", home="/home/me", mode="auto")
+    ours: list[float] = []
+    bare: list[float] = []
+    for _round in range(3):
+        for language, code in codes:
+            read_code.cache_clear()
+            begun = time.perf_counter()
+            policy.judge(language, code, where)
+            between = time.perf_counter()
+            try:
+                ast.parse(code) if language == "python" else shlex.split(code)
+            except (SyntaxError, ValueError):
+                pass
+            ours.append(between - begun)
+            bare.append(time.perf_counter() - between)
+    a, b = statistics.median(ours[len(codes) :]), statistics.median(bare[len(codes) :])
+    shown = f"{a * 1e3:.2f} ms", f"split {b * 1e3:.2f} ms"
+    return [Row(f"a policy verdict, over {len(codes)} programs", *shown, f"{a / b:.1f} x", "1 ms", a <= 0.001)]
+
+
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "start": start, "one_shot": one_shot, "turns": turns, "output": output, "stream": stream, "resume": resume,
-    "walls": walls,
+    "walls": walls, "verdicts": verdicts, "network": lambda _home: [Row(*cells) for cells in broker.rows()],
 }  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def effects_of(words: Words) -> Effects:
 
 
 def has(words: Words, letters: str, *long: str) -> bool:
-    """Whether one of these flags is given; an unknown word might be."""
+    """Whether one of these flags is given."""
     for word in words[1:]:
         if word == "--":
             return False
@@ -74,9 +74,7 @@ def value(words: Words, *names: str) -> str:
 
 
 def remove(words: Words) -> Effects:
-    loose = any(word == UNKNOWN for word in words[1:])
-    recursive = has(words, "rR", "--recursive") or loose
-    return Effects(deletes=tuple(operands(words)), recursive=recursive)
+    return Effects(deletes=tuple(operands(words)), recursive=has(words, "rR", "--recursive"))
 
 
 def delete(words: Words) -> Effects:

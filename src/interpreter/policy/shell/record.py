@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..facts import Call, Command, Reading
 from .effects import Effects, effects_of
 from .expand import subscript_code
-from .state import Run, clean, joined
+from .state import SPLIT, Run, clean, joined
 from .tree import Budget, Lit, Part
 
 MOST_STEPS = 60_000
@@ -47,6 +47,9 @@ class Record:
         reads = tuple(dict.fromkeys((*run.reads, *effects.reads)))
         writes = tuple(dict.fromkeys((*run.writes, *effects.writes)))
         context = run.context
+        if words and words[0].endswith("rm") and any(SPLIT in word for word in run.words[1:]):
+            # An unquoted variable may hold options as well; what `xargs` appends are names.
+            effects = effects._replace(recursive=effects.recursive or context.through[-1:] != ("xargs",))
         fed_by = tuple(dict.fromkeys((*context.fed_by, *run.sources)))
         command = Command(
             words=words,

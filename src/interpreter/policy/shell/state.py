@@ -172,8 +172,8 @@ def joined(folder: str, path: str) -> str:
     """`path` as seen from `folder`."""
     if path.startswith(("/", "~")):
         whole = path
-    elif folder.startswith(UNKNOWN) or path.startswith(UNKNOWN):
-        return UNKNOWN
+    elif path.startswith(UNKNOWN):
+        return path
     else:
         whole = f"{folder}/{path}" if folder else path
     return whole if UNKNOWN in whole else posixpath.normpath(whole).replace("//", "/")

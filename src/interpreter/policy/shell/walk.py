@@ -242,6 +242,8 @@ class Walker(Record):
     def redirect(self, redirects: list[Redirect], run: Run, expander: Expander) -> None:
         """What a command reads, writes and is given by its redirections."""
         for one in redirects:
+            if run.state.posix and one.descriptor.startswith("{"):
+                self.note("a '{name}>' is a word where sh is not bash")
             if one.op in ("<<", "<<-"):
                 text: str | None = expander.value(one.body)
             elif one.op == "<<<":

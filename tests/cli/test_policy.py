@@ -105,7 +105,8 @@ def test_trust(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.startswith("ask") and "interpreter policy trust" in out
     assert run(["policy", "trust"]) == 0
-    assert str(file) in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert str(file) in out and "a: kubectl -n prod get **" in out
     run(["policy", "explain", "kubectl -n prod get pods"])
     assert capsys.readouterr().out.startswith("allow")
     assert run(["policy", "trust", str(tmp_path / "work"), "--revoke"]) == 0

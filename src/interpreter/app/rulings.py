@@ -127,17 +127,21 @@ class Rulings:
                 yield Replayed(session=session, action=action.id, language=action.language, code=action.code,
                                then=told, now=verdict.decision, rules=names, unknown=verdict.unknown)  # fmt: skip
 
-    def trust(self) -> Path:
-        """Let the project's file count like the person's own, as it stands now; its path."""
+    def trust(self) -> tuple[Path, tuple[str, ...]]:
+        """Let the project's file count like the person's own, as it stands now; its path, and what it loosens."""
         path = project_policy(self._workspace)
         if not path.is_file():
             raise PolicyError(
                 _("There is no policy file {file}.", file=str(path)), _("There is nothing to trust in this folder.")
             )
         data = path.read_bytes()
-        policy.load_policy(project=path, trusted=True)
+        rules = policy.load_policy(project=path, trusted=True)
         policy.trust(default_home(), path, data)
-        return path
+        allowed = [f"{rule.name}: {rule.reason or ', '.join((*rule.command, *rule.call))}"
+                   for rule in rules.rules if rule.layer == "project" and rule.decision == "allow"]  # fmt: skip
+        network = rules.network()
+        hosts = [*network.allow, *(f"{one.variable} → {one.host}" for one in network.credentials)]
+        return path, tuple(allowed + [f"network: {host}" for host in hosts])
 
     def revoke(self) -> tuple[Path, bool]:
         """Trust it no longer; its path, and whether it was trusted."""

@@ -212,8 +212,10 @@ def _trust(rulings: Rulings, _settings: Settings, words: Sequence[str], found: d
             _("No longer trusted: {file}", file=str(path)) if was else _("It was not trusted: {file}", file=str(path))
         )
         return 0
-    path = rulings.trust()
+    path, loosened = rulings.trust()
     _write(_("Trusted as it stands now: {file}", file=str(path)))
+    for one in loosened:
+        _write("  " + _line(one))
     _write(_("Its rules count like your own, until it is changed or you say --revoke."))
     return 0
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import stat
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import PolicyError
 from ..text.i18n import _
 from ..types.rules import Circumstances, Credential, Decision, NetworkRules
 from .builtin import builtin_rules
-from .document import Item, parse_document, read_bytes
 from .engine import rule_matches
 from .match import YES, name_fits
 from .policy import Policy, read_code, tool_fits
 from .rules import Example, Layer, Rule, strictest
-from .schema import File, read_file
+
+if TYPE_CHECKING:
+    from .schema import File
 
 Trusted = Callable[[Path, bytes], bool]
 EXAMPLE_HOME = "/home/person"
@@ -64,7 +66,9 @@ def load_policy(
     loaded += [_load(path, "session", True) for path in learned if path.exists()]
     for number, text in enumerate(session, 1):
         place = Path(_("rule {number} of this session", number=number))
-        loaded.append(Loaded("session", place, read_file(parse_document(place, as_file(text)), "session"), True))
+        document, schema = _readers()
+        root = document.parse_document(place, as_file(text))
+        loaded.append(Loaded("session", place, schema.read_file(root, "session"), True))
     policy = _together(loaded)
     if check:
         check_examples(rule for one in loaded for rule in one.file.rules)
@@ -77,9 +81,15 @@ def as_file(rule: str) -> bytes:
 
 
 def _load(path: Path, layer: Layer, trusted: bool | Trusted) -> Loaded:
-    data = read_bytes(path)
+    document, schema = _readers()
+    data = document.read_bytes(path)
     trust = trusted if isinstance(trusted, bool) else trusted(path, data)
-    return Loaded(layer, path, read_file(parse_document(path, data), layer), trust)
+    return Loaded(layer, path, schema.read_file(document.parse_document(path, data), layer), trust)
+
+
+def _readers() -> tuple[Any, Any]:
+    # Most people have no policy file, and YAML costs 20 ms.
+    return importlib.import_module(".document", __package__), importlib.import_module(".schema", __package__)
 
 
 def _check_owner(path: Path) -> None:
@@ -212,10 +222,11 @@ def check_examples(rules: Iterable[Rule]) -> None:
                 _fail(rule, example, _("should not match `{name}`, but does", name=rule.name))
 
 
-def _fail(rule: Rule, example: Example, said: str) -> None:
+def _fail(rule: Rule, example: Example, said: str) -> NoReturn:
+    problem = _("the example `{code}` {said}.", code=example.code or example.tool, said=said)
     file = rule.place.rpartition(":")[0]
-    Item(None, example.line, Path(file or "built-in")).fail(
-        _("the example `{code}` {said}.", code=example.code or example.tool, said=said),
+    raise PolicyError(
+        _("{file}, line {line}: {problem}", file=file, line=example.line, problem=problem),
         _("To see what is understood: interpreter policy explain {code}", code=repr(example.code)),
     )
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple, cast, get_args
 
 from ..text.i18n import _
+from ..types.languages import canonical
 from ..types.rules import Credential, Decision, NetworkRules
 from .document import Item
 from .rules import CONDITIONS, Example, Layer, Rule
@@ -101,7 +102,7 @@ def _field(key: str, pairs: dict[str, Item]) -> Any:
         texts = item.texts()
         if not texts:
             item.fail(_("a text is expected here."))
-        return texts
+        return tuple(canonical(one) or one for one in texts) if key == "language" else texts
     return item.text().strip()
 
 
@@ -126,11 +127,16 @@ def read_example(item: Item, language: str) -> Example:
     arguments = cast("dict[str, Any]", _plain(pairs["arguments"])) if "arguments" in pairs else {}
     return Example(
         code=pairs["code"].text() if "code" in pairs else "",
-        language=pairs["language"].text() if "language" in pairs else language,
+        language=_language(pairs["language"]) if "language" in pairs else language,
         tool=pairs["tool"].text() if "tool" in pairs else "",
         arguments=arguments,
         line=item.line,
     )
+
+
+def _language(item: Item) -> str:
+    """The language by its own name; an unknown one stays as it is, because kernels bring languages of their own."""
+    return canonical(item.text()) or item.text()
 
 
 def _plain(item: Item) -> Any:

@@ -7,7 +7,7 @@ WORKERS ?= auto
 TESTS ?= tests
 DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(DEMO_LANG),--lang "$(DEMO_LANG)")
 
-.PHONY: help demo test check bench picture test-servers setup clean
+.PHONY: help demo test check bench picture test-servers test-vm setup clean
 
 help:
 	@echo 'make demo           set up, and run a real task; the model is a recording (API_BASE=URL MODEL=NAME: a real one)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench          time and memory, each beside its bare counterpart'
 	@echo 'make picture        draw docs/session.svg from a real run'
 	@echo 'make test-servers   tests against real model servers (downloads some gigabytes)'
+	@echo 'make test-vm        tests of control groups in a small virtual machine (some minutes)'
 	@echo 'make clean          remove what these commands have made'
 
 setup: $(VENV)/.ready-dev
@@ -47,6 +48,9 @@ bench: $(VENV)/.ready-dev
 
 test-servers: $(VENV)/.ready-dev
 	@$(RUN) tools/test_servers.py
+
+test-vm: $(VENV)/.ready-dev
+	@$(RUN) tools/test_vm.py
 
 clean:
 	rm -rf $(VENV) $(VENV).log .demo .cache .pytest_cache .ruff_cache .hypothesis build dist

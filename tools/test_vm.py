@@ -30,7 +30,17 @@ PACKAGES = ("qemu-system-x86", "busybox-static", "bubblewrap")
 KERNEL = "linux-image-cloud-amd64"
 PYTHON = "/usr/bin/python3"
 PROGRAMS = (PYTHON, "/bin/bash", "/usr/bin/bwrap", "/usr/bin/prlimit", "/usr/bin/setpriv", "/usr/bin/head")
-SITE = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "msgspec", "pytest_timeout.py")
+SITE = (
+    "pytest",
+    "_pytest",
+    "pluggy",
+    "iniconfig",
+    "packaging",
+    "msgspec",
+    "pygments",
+    "platformdirs",
+    "pytest_timeout.py",
+)
 NOT_NEEDED = {"test", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo", "pydoc_data", "dist-packages"}
 MEMORY = "2048"
 LONGEST = 1500

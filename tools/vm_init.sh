@@ -33,7 +33,7 @@ echo "VM begin user"
 (
   echo 0 > /sys/fs/cgroup/user/session/cgroup.procs
   export HOME=/home/user TESTS
-  exec setpriv --reuid=1000 --regid=1000 --clear-groups sh -c '
+  exec /usr/bin/setpriv --reuid=1000 --regid=1000 --clear-groups sh -c '
     python3 -m pytest -q -p no:cacheprovider -o timeout=600 --tb=short $TESTS 2>&1; echo "VM user $?"'
 )
 echo "VM end"

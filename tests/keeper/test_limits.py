@@ -222,7 +222,7 @@ def test_limits_of_one_process_are_named(world: World) -> None:
     files = world.kernel(**bounds).run("x = [open('/dev/null') for _ in range(1000)]")
     assert (files.status, limit_of(files)) == ("error", "open files: 300 allowed for one process")
     shell = survives(world, "shell", "head -c 32000000 /dev/zero > large", **bounds)
-    assert (shell.status, limit_of(shell)) == ("error", "file size: 8 MB allowed for one file")
+    assert (shell.status, limit_of(shell)) == ("error", "file size: 8 MB allowed for one file"), shell
 
 
 @EVERY

@@ -9,6 +9,7 @@ from ..types.actions import Completion, Observation
 
 MOST = 10_000
 
+KEPT = "Variables are kept. To go on, use less of it, or in smaller parts."
 DIED = "The kernel ended while your code ran; its variables and imports are gone. A new one starts with your next call."
 
 
@@ -64,10 +65,12 @@ def ending_line(completion: Completion) -> str:
     seconds = f"{completion.duration:.1f} s"
     match completion.status:
         case "ok":
-            return ""
+            return f"[Limit reached: {completion.limit}.]" if completion.limit else ""
         case "error":
             code = completion.exit_status
-            return f"[exit status {code}]" if code not in (None, 0) and completion.error is None else ""
+            note = f"[exit status {code}]" if code not in (None, 0) and completion.error is None else ""
+            limit = f"[Limit reached: {completion.limit}.]" if completion.limit else ""
+            return " ".join(filter(None, (note, limit)))
         case "interrupted":
             note = f"[The person stopped this after {seconds}.]"
             return f"{note} {DIED}" if completion.restarted else note
@@ -76,7 +79,7 @@ def ending_line(completion: Completion) -> str:
             return f"{note} {DIED}" if completion.restarted else note
         case "limit":
             note = f"[Stopped by a limit: {completion.limit}.]"
-            return f"{note} {DIED}" if completion.restarted else note
+            return f"{note} {DIED}" if completion.restarted else f"{note} {KEPT}"
         case "died":
             why = f" ({completion.limit})" if completion.limit else ""
             status = f", exit status {completion.exit_status}" if completion.exit_status is not None else ""

@@ -60,7 +60,7 @@ class Output:
         self._last_live = 0.0
         self.size = 0
         self.tail = b""
-        """The end of what came last."""
+        """The last bytes."""
         self.dropped = 0
         self.failure = ""
         """Why the disk did not take it, if so."""
@@ -83,7 +83,7 @@ class Output:
         else:
             self._end_run()
             self._run = [stream, kept]
-        self.tail = bytes(data[max(0, kept - TAIL) : kept])
+        self.tail = (self.tail + bytes(data[max(0, kept - TAIL) : kept]))[-TAIL:]
         self._tell(stream, data[:kept])
 
     def _store(self, data: memoryview) -> int:

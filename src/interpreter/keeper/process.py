@@ -16,6 +16,7 @@ from .output import pending
 PIPE = 1 << 20
 NICE, ROOTS_NICE = 5, 10
 """Of what only a watch holds; for root the kernel does not even count processes."""
+OOM_SCORE = "500"
 SWEEPS = 40
 """Rounds of killing before the rest of a tree is given up to the kernel's own limits."""
 
@@ -324,6 +325,15 @@ def is_wall(pid: int) -> bool:
         return True
 
 
+def spare_others() -> None:
+    """Where the whole machine runs out of memory, the kernel ends us and our children before the person's programs."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(OOM_SCORE)
+    except OSError:
+        pass
+
+
 def _enlarge(fd: int) -> None:
     """A larger pipe where the system allows it: fewer turns for much output."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -346,6 +356,7 @@ def _become(launch: dict[str, Any], inner: dict[int, int], errors: int, group: c
         held = {target: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for target, fd in inner.items()}
         for target, fd in held.items():
             os.dup2(fd, target, inheritable=True)
+        spare_others()
         if group:
             group.add(os.getpid())
         else:

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from interpreter.sandbox import closed, shape, workspace_profile
-from interpreter.sandbox.bubblewrap import plan
+from interpreter.errors import UsageError
+from interpreter.sandbox import Walls, closed, shape, workspace_profile
+from interpreter.sandbox.bubblewrap import Bubblewrap, plan
 from interpreter.sandbox.gitfolders import config_dangers, nested, real_folders
 from interpreter.sandbox.grants import Opened
 from interpreter.sandbox.names import KEYS, KEYS_ANYWHERE, RUNS_BY_ITSELF, RUNS_IN_A_HOME
@@ -73,6 +74,19 @@ def test_what_is_named_is_shown(person: Path) -> None:
     assert f"{person}/.npmrc" in profile.hidden
     profile = profile_of(person, person / "project", (str(person), str(person / ".ssh")))
     assert f"{person}/.ssh" not in profile.hidden
+
+
+def test_a_granted_folder_shows_no_keys(person: Path) -> None:
+    """Also not to a living kernel, to which it would be shown as a whole: that one is started anew."""
+    walls = Walls(profile_of(person, person / "project"), Bubblewrap())
+    assert walls.grant(str(person / ".config" / "git")) == str(person / ".config" / "git")
+    assert walls.grant(str(person / ".config")) == ""
+    assert f"{person}/.config/gcloud" in walls.profile.hidden
+    kinds = {mount.path: mount.kind for mount in plan(walls.profile)}
+    assert kinds[f"{person}/.config"] == "read" and kinds[f"{person}/.config/gcloud"] == "hide"
+    assert walls.grant(str(person / ".ssh" / "id")) == str(person / ".ssh" / "id"), "named one by one"
+    with pytest.raises(UsageError):
+        walls.grant(str(person / ".config" / "gcloud"))
 
 
 def test_a_link_to_a_key_is_no_way(person: Path) -> None:

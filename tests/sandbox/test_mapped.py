@@ -81,6 +81,18 @@ def test_without_mapping_what_is_closed_is_masked(profile: Profile, tmp_path: Pa
         assert readable_inside(granted, list(closed_files("/etc"))) == []
 
 
+def test_a_granted_socket_answers(profile: Profile, tmp_path: Path) -> None:
+    path = str(tmp_path / "engine")
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(path)
+        service.listen(1)
+        code = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({path!r}); print('connected')"
+        words = ["/usr/bin/python3", "-I", "-c", code]
+        granted = msgspec.structs.replace(profile, sockets=(path,))
+        assert run(Walls(granted).launch(words), timeout=20).stdout == b"connected\n"
+        assert run(Walls(profile).launch(words), timeout=20).returncode != 0
+
+
 def test_files_are_roots_outside_and_ones_own_inside(profile: Profile) -> None:
     if not mapped(profile):
         pytest.skip("this file system cannot map mounts")

@@ -17,6 +17,7 @@ from ..text.i18n import _
 from ..types.walls import Launch, Profile
 from .backend import Backend, written
 from .choice import choose
+from .closed import always_hidden, is_secret
 from .system import system, within
 
 TYPE_CHECKING = False
@@ -132,8 +133,13 @@ class Walls:
             paths: tuple[str, ...] = getattr(self.profile, kind)
             if named not in paths:
                 self.profile = msgspec.structs.replace(self.profile, **{kind: (*paths, named)})
+            if is_secret(real):
+                self.profile = msgspec.structs.replace(self.profile, named=(*self.profile.named, named))
+            keys = [path for path in always_hidden(self.profile) if path not in self.profile.hidden]
+            self.profile = msgspec.structs.replace(self.profile, hidden=(*self.profile.hidden, *keys))
         self._link(named)
-        return named if self.backend.living_grants else ""
+        # What is shown to the living cannot be masked there.
+        return named if self.backend.living_grants and not keys else ""
 
     def _link(self, named: str) -> None:
         """Let a path of the person's home be found through `~` as well, which inside is another folder."""

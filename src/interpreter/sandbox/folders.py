@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 MOST = 800
 """Folders that are looked at after one step; a larger tree is gone through in turns."""
-MOST_WHOLE = 200_000
-SECONDS_WHOLE = 3.0
+AT_LEAST, SECONDS = 100, 0.005
+"""After so many folders the look ends when it has taken so long: a disk may be cold."""
+MOST_WHOLE, SECONDS_WHOLE = 200_000, 3.0
 
 
 class Folders:
@@ -31,17 +32,20 @@ class Folders:
         """Whether the last call came to the end of all folders."""
         return not self._todo and not self._turn
 
-    def changed(self, *, whole: bool = False) -> Iterator[tuple[tuple[str, str], list[str]]]:
+    def changed(
+        self, *, whole: bool = False, seconds: float = SECONDS_WHOLE
+    ) -> Iterator[tuple[tuple[str, str], list[str]]]:
         """Each folder (top, path below it) that is new or changed, with the names in it. Follows no link.
 
-        Some changed ones may only come at a later call, except with `whole`, which is bounded by three seconds.
+        Some changed ones may only come at a later call, except with `whole`, which is bounded by `seconds`.
         """
         left = MOST_WHOLE if whole else MOST
-        end = time.monotonic() + SECONDS_WHOLE
+        sure = 0 if whole else AT_LEAST
+        end = time.monotonic() + (seconds if whole else SECONDS)
         if not self._turn or whole:
             self._turn = list(self._seen)
-        while left and (self._todo or self._turn) and time.monotonic() < end:
-            left -= 1
+        while left and (self._todo or self._turn) and (sure > 0 or time.monotonic() < end):
+            left, sure = left - 1, sure - 1
             key = self._todo.pop() if self._todo else self._turn.pop()
             path = os.path.join(*key) if key[1] else key[0]
             try:

@@ -24,6 +24,8 @@ from .system import within
 
 MOST_FILES, MOST_BYTES = 300, 4 << 20
 """Of what stays read-only, kept so that it can be put back; per path."""
+BEGINNING = 0.5
+"""Seconds that the first look may take: the end of the first step waits for it."""
 CLOCK = 0.05
 """Seconds by which the time of a file may lie behind."""
 
@@ -139,7 +141,7 @@ class Watch:
 
     def begin(self) -> None:
         """Learn which git folders there are, before any code runs. Slow in a large folder: for a thread."""
-        for folder, names in self._folders.changed(whole=True):
+        for folder, names in self._folders.changed(whole=True, seconds=BEGINNING):
             for place in self._git_in(folder, names):
                 self._git[place.full] = place
                 if (found := lstat(place.full)) is not None:

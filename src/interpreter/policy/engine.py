@@ -14,7 +14,7 @@ from .rules import STRICTNESS, Rule, strictest
 
 HARMLESS_WRAPPERS = frozenset(
     ("env", "nohup", "time", "timeout", "nice", "ionice", "stdbuf", "setsid", "command", "builtin", "exec", "xargs",
-     "sh -c", "bash -c")
+     "sh -c", "bash -c", "dash -c", "find", "eval", "watch", "parallel")
 )  # fmt: skip
 HARMFUL_VARIABLES = ("LD_*", "DYLD_*", "PATH", "PYTHON*", "NODE_*", "BASH_ENV", "ENV", "IFS", "GIT_*", "PERL5*",
                      "RUBY*", "PROMPT_COMMAND", "SHELLOPTS", "EDITOR", "VISUAL", "PAGER")  # fmt: skip

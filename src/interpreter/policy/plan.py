@@ -34,7 +34,7 @@ PROGRAMS = frozenset((
     "read", "local", "set", "shift", "return", "break", "continue", "let", "declare", "exit", "wait",
 ))  # fmt: skip
 NOT_WITH: dict[str, tuple[str, ...]] = {
-    "find": ("-delete", "-fprint", "-fprint0", "-fprintf", "-fls", "-exec", "-execdir", "-ok", "-okdir"),
+    "find": ("-delete", "-fprint", "-fprint0", "-fprintf", "-fls"),
     "fd": ("-x", "-X", "--exec", "--exec-batch"),
     "sed": ("-i", "--in-place", "-s"),
     "sort": ("-o", "--output"),

@@ -23,6 +23,9 @@ FORKS = frozenset(("child_process.fork", "worker_threads.Worker", "cluster.fork"
 EVALUATES = frozenset(("eval", "Function", "vm.runInNewContext", "vm.runInThisContext", "vm.runInContext", "vm.Script",
                        "vm.compileFunction", "value.constructor", "value.constructor.constructor",
                        "AsyncFunction"))  # fmt: skip
+LOADED = ("child_process", "vm", "worker_threads")
+"""Modules that may not go where no name tells."""
+HIDDEN = ("process.binding", "process._linkedBinding", "process.dlopen", "module._load", "module.Module._load")
 LATER = ("setTimeout", "setInterval", "setImmediate")
 TAGS = ("$", "Bun.$", "zx.$", "execa.$", "sh")
 DELETES = ("rm", "unlink", "rmdir", "truncate", "ftruncate", "remove", "emptyDir", "removeSync", "emptyDirSync")
@@ -92,6 +95,8 @@ class _Reader:
             if self.names.dotted(function).endswith(("promisify", "bind")):
                 return
         name = self.names.dotted(node)
+        if name in LOADED and parent.type in ("arguments", "array", "pair", "return_statement", "spread_element"):
+            self.unknown.append(f"{source(node)} is handed on: what it will start is not known.")
         if name in SHELL or name in PROGRAM or name in ("eval", "Function"):
             self.unknown.append(f"{source(node)} is handed on: what it will start is not known.")
 
@@ -114,6 +119,8 @@ class _Reader:
             self._shell("node " + shell_words([self.names.text(args[0] if args else None)]), shown)
         elif name in EVALUATES or (name in LATER and args and args[0].type in ("string", "template_string")):
             self._evaluated(args, name, shown)
+        elif name in HIDDEN:
+            self.unknown.append(f"JavaScript that reaches into the inside of Node.js: {shown}")
         elif name.endswith("?") and name.split(".")[0] in ("?", "child_process", "fs", "vm", "process"):
             self.unknown.append(f"A function whose name is made while the code runs: {shown}")
         elif name in ("require", "import") and UNKNOWN in self.names.text(args[0] if args else None):
@@ -124,7 +131,7 @@ class _Reader:
     def _loaded(self, node: Node) -> None:
         """`import("child_process").then(m => ...)`: a module that goes where no name tells."""
         parent = node.parent
-        if self.names.dotted(node) not in ("child_process", "vm", "worker_threads") or parent is None:
+        if self.names.dotted(node) not in LOADED or parent is None:
             return
         if parent.type in ("variable_declarator", "await_expression", "subscript_expression", "assignment_expression"):
             return

@@ -9,7 +9,8 @@ from .tables import MODULES
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 HIDDEN = frozenset(("__globals__", "__builtins__", "__subclasses__", "__code__", "__loader__", "__closure__", "__mro__",
-                    "__bases__", "__base__", "f_globals", "f_builtins", "gi_frame", "tb_frame"))  # fmt: skip
+                    "__bases__", "__base__", "__getattribute__", "f_globals", "f_builtins", "gi_frame",
+                    "tb_frame"))  # fmt: skip
 MOST = 40
 """Assignments to one name that are looked at."""
 
@@ -145,7 +146,9 @@ class Names:
             return node.id if node.id not in self.assigned and node.id not in self.functions else f"local.{node.id}"
         if isinstance(node, ast.Attribute):
             base = self.dotted(node.value, depth + 1)
-            if base == "builtins":
+            if node.attr == "__call__":
+                return base
+            if base in ("builtins", "__builtins__"):
                 return node.attr
             return f"{base}.{node.attr}" if base else ""
         if isinstance(node, ast.Call):
@@ -171,6 +174,8 @@ class Names:
         if name in ("__import__", "importlib.import_module", "builtins.__import__") and node.args:
             module = self.text(node.args[0])
             return (module if name != "__import__" else module.split(".")[0]) or "?"
+        if name == "sys.modules.get" and node.args:
+            return self.text(node.args[0]) or "?"
         if name in ("vars", "builtins.vars") and node.args:
             return self.dotted(node.args[0], depth + 1)
         if name in ("globals", "locals") and not node.args:

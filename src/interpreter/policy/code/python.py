@@ -10,12 +10,13 @@ from .cells import without_magics
 from .fold import Fold
 from .names import HIDDEN, Names
 from .sinks import Sinks
-from .tables import STARTERS
+from .tables import EVALUATES, STARTERS
 from .values import LONGEST, shell_text
 
 TALLEST = 400_000
 """Characters of code that are read; longer code counts as unknown."""
 DEEPEST_EVAL = 3
+HANDED = STARTERS | EVALUATES
 
 
 def read_python(code: str) -> Reading:
@@ -65,26 +66,27 @@ class _Reader:
         names = Names(tree)
         sinks = Sinks(names, Fold(names), self)
         allowed: set[int] = set()
+        barred = {id(one.value) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+                  for one in node.body if isinstance(one, ast.Assign | ast.AnnAssign)}  # fmt: skip
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 allowed.add(id(node.func))
                 sinks.call(node)
             elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
                 plain = not isinstance(node, ast.Assign) or all(isinstance(one, ast.Name) for one in node.targets)
-                if plain:
+                if plain and id(node.value) not in barred:
                     allowed.add(id(node.value))
             elif isinstance(node, ast.Name | ast.Attribute):
-                if id(node) not in allowed:
+                if isinstance(node, ast.Attribute) and node.attr in HIDDEN:
+                    self.unknown.append(f"Python that reaches into its own inside: {node.attr}")
+                elif id(node) not in allowed:
                     self._mention(node, names)
                 if isinstance(node, ast.Attribute):
                     allowed.add(id(node.value))
 
     def _mention(self, node: ast.Name | ast.Attribute, names: Names) -> None:
         """A function that is named without being called here: who calls it with what is not known."""
-        if isinstance(node, ast.Attribute) and node.attr in HIDDEN:
-            self.unknown.append(f"Python that reaches into its own inside: {node.attr}")
-            return
-        if isinstance(node.ctx, ast.Load) and names.dotted(node) in STARTERS:
+        if isinstance(node.ctx, ast.Load) and names.dotted(node) in HANDED:
             self.unknown.append(f"{ast.unparse(node)} is handed on: what it will start is not known.")
 
     def inner(self, code: str) -> None:

@@ -16,6 +16,7 @@ from .values import NOTHING, hosts_in, known, row_of, shell_text, shell_words, t
 
 Add = Callable[..., None]
 Keywords = dict[str, ast.expr]
+STARTING = frozenset(name.rpartition(".")[2] for name in tables.STARTERS | tables.DELETES_TREES)
 SOMETHING = ast.Name("?")
 """An argument that cannot be resolved."""
 
@@ -85,7 +86,12 @@ class Sinks:
             self._exec(name, args, keywords, shown)
         elif name.startswith("sh.") and name.count(".") == 1:
             self._words([name[3:], *(self.fold.text(one) for one in args)], keywords, shown)
-        elif name.rpartition(".")[2] in ("exec_command", "run_command") and first is not None:
+        elif name in ("operator.methodcaller", "operator.attrgetter"):
+            if self.fold.text(first).rpartition(".")[2] in STARTING or UNKNOWN in self.fold.text(first):
+                self.found.not_known(f"A function whose name is handed on: {shown}")
+        elif (name.startswith("ctypes.") and name.rpartition(".")[2] in ("system", "popen")) or (
+            name.rpartition(".")[2] in ("exec_command", "run_command") and first is not None
+        ):
             self._shell(first, shown)
         else:
             return False

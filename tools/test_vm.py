@@ -39,6 +39,7 @@ SITE = (
     "msgspec",
     "pygments",
     "platformdirs",
+    "py.py",
     "pytest_timeout.py",
 )
 NOT_NEEDED = {"test", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo", "pydoc_data", "dist-packages"}

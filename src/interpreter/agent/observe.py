@@ -9,7 +9,7 @@ from ..types.actions import Completion, Observation
 
 MOST = 10_000
 
-KEPT = "Variables are kept. To go on, use less of it, or in smaller parts."
+KEPT = "Its state is kept. Use less of it, or work in smaller parts."
 DIED = "The kernel ended while your code ran; its variables and imports are gone. A new one starts with your next call."
 
 

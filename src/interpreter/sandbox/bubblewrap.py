@@ -27,6 +27,7 @@ MAPPED = Path(__file__).parents[1] / "keeper" / "mapped.py"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 NEWER_OPTIONS = ("--disable-userns", "--ro-bind-fd")
 SYSTEM_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin")
+SMALLEST_SHM = 64 << 20
 PRLIMIT = "/usr/bin/prlimit"
 
 
@@ -72,12 +73,12 @@ class Bubblewrap:
             command.append("--disable-userns")
         if profile.network == "closed":
             command.append("--unshare-net")
-        command += ["--hostname", "sandbox", *system_arguments()]
+        command += ["--hostname", "sandbox", *system_arguments(), *memory_files(profile)]
         env = dict(profile.environment)
         command += temporary(env, profile, mounts, mapped=mapped)
         command += [word for path in profile.devices for word in ("--dev-bind", path, path)]
         command += mount_arguments(mounts, by_descriptor="--ro-bind-fd" in features, mapped=mapped)
-        command += ["--remount-ro", "/proc", "--remount-ro", "/"]
+        command += ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
         command += [
             "--chdir",
             profile.workspace,
@@ -220,6 +221,17 @@ def system_arguments() -> list[str]:
     return [*words, "--proc", "/proc", "--dev", "/dev"]
 
 
+def memory_files(profile: Profile) -> list[str]:
+    """A /dev/shm of our own size: what lies in it belongs to no process, so only a control group would count it."""
+    return [*bound(profile), "--perms", "1777", "--tmpfs", "/dev/shm"]
+
+
+def bound(profile: Profile) -> list[str]:
+    """The size of the next folder in memory: half of what the processes may have."""
+    memory = profile.limits.memory
+    return [] if memory is None else ["--size", str(max(memory // 2, SMALLEST_SHM))]
+
+
 def sources(profile: Profile, mounts: Iterable[Mount]) -> Iterable[str]:
     """What of the host's is bound, beside the system's folders."""
     folder = profile.environment.get("TMPDIR", "")
@@ -237,7 +249,7 @@ def temporary(env: dict[str, str], profile: Profile, mounts: Iterable[Mount], *,
     if folder in profile.writable and not any(within(mount.path, ("/tmp",)) for mount in mounts):
         env["TMPDIR"] = "/tmp"
         return ["--bind", MAPPED_HERE.format(path=os.path.realpath(folder)) if mapped else folder, "/tmp"]
-    words = ["--perms", "1777", "--tmpfs", "/tmp"]
+    words = [*bound(profile), "--perms", "1777", "--tmpfs", "/tmp"]
     # What is written beside a mount there would be lost unnoticed; so it is refused.
     above = {str(parent) for mount in mounts for parent in PurePath(mount.path).parents}
     for path in sorted(path for path in above if within(path, ("/tmp",)) and path != "/tmp"):

@@ -61,8 +61,10 @@ def ending(event: ActionFinished) -> str:
     done = event.completion or Completion(execution="", status="ok")
     match event.status:
         case "ok":
-            return ""
+            return _("limit reached: {limit}", limit=done.limit) if done.limit else ""
         case "error":
+            if done.limit:
+                return _("failed, {time}; limit reached: {limit}", time=seconds(done.duration), limit=done.limit)
             if done.exit_status not in (None, 0):
                 return _("failed: exit status {status}, {time}", status=done.exit_status, time=seconds(done.duration))
             return _("failed, {time}", time=seconds(done.duration))

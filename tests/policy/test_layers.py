@@ -243,6 +243,19 @@ def test_an_administrators_file_that_others_can_change_is_refused(tmp_path: Path
         load_policy(administrator=admin)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root sees into every folder")
+def test_a_file_that_cannot_be_seen_is_not_taken_for_absent(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    write(folder / "policy.yaml", "- {name: a, decision: deny, command: make}\n")
+    folder.chmod(0)
+    try:
+        with pytest.raises(PolicyError, match="cannot be read"):
+            load_policy(user=folder / "policy.yaml")
+    finally:
+        folder.chmod(0o700)
+
+
 def test_command_line_and_session(tmp_path: Path) -> None:
     file = write(tmp_path / "x.yaml", "- {name: a, decision: deny, command: make}\n")
     policy = load_policy(command_line=(file,))

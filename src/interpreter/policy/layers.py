@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import stat
 import textwrap
 from collections.abc import Callable, Iterable
@@ -55,12 +54,12 @@ def load_policy(
     others can write, an attempt to loosen what may not be loosened.
     """
     loaded: list[Loaded] = []
-    if administrator is not None and os.path.lexists(administrator):
+    if administrator is not None and _is_there(administrator):
         _check_owner(administrator)
         loaded.append(_load(administrator, "administrator", True))
-    if user is not None and os.path.lexists(user):
+    if user is not None and _is_there(user):
         loaded.append(_load(user, "user", True))
-    if project is not None and os.path.lexists(project):
+    if project is not None and _is_there(project):
         loaded.append(_load(project, "project", trusted))
     loaded += [_load(Path(path), "command line", True) for path in command_line]
     loaded += [_load(path, "session", True) for path in learned if path.exists()]
@@ -73,6 +72,20 @@ def load_policy(
     if check:
         check_examples(rule for one in loaded for rule in one.file.rules)
     return policy
+
+
+def _is_there(path: Path) -> bool:
+    """A file that may be there but cannot be seen is no absent one: its rules would be lost without a word."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise PolicyError(
+            _("The policy file {file} cannot be read: {reason}.", file=str(path), reason=error.strerror or "?"),
+            _("Give yourself the right to read it, or move it away."),
+        ) from None
+    return True
 
 
 def as_file(rule: str) -> bytes:

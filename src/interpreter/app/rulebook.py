@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Rulebook:
         self._load, self._own, self._learned = load, own, learned
         self._files = (own, learned, *others)
         self._policy: policy.Policy | None = None
+        self._lock = threading.Lock()
+        """Held by the thread that loads beside the model: who comes meanwhile waits instead of loading as well."""
 
     @property
     def place(self) -> str:
@@ -34,19 +37,23 @@ class Rulebook:
 
     def warm(self) -> None:
         """Load what the first verdict needs. Raises PolicyError."""
-        self._loaded().warm()
+        with self._lock:
+            self._loaded().warm()
 
     def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
-        return self._loaded().judge(language, code, circumstances)
+        with self._lock:
+            return self._loaded().judge(language, code, circumstances)
 
     def narrow_rule(self, language: str, code: str, verdict: Verdict) -> tuple[str, tuple[str, ...]]:
-        return self._loaded().narrow_rule(language, code, verdict)
+        with self._lock:
+            return self._loaded().narrow_rule(language, code, verdict)
 
     def network(self) -> NetworkRules:
         """The host rules of all layers. Raises PolicyError: what is wrong with a file is told before anything runs."""
         if not any(map(os.path.lexists, self._files)):
             return NetworkRules(otherwise="ask")  # the built-in rules name no host, and are loaded beside the model
-        return self._loaded().network()
+        with self._lock:
+            return self._loaded().network()
 
     def write(self, rule: str) -> None:
         self._change("add_rule", self._own, rule)

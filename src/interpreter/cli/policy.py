@@ -148,7 +148,7 @@ def _tell(said: Said, *, unattended: bool) -> None:
         first = _("Nobody is there to be asked: it would not run, or wait with --approvals park.")
     _write(f"{verdict.decision}: {first}")
     for reason in verdict.reasons:
-        _write(f"  {reason.decision:5} {reason.rule} ({_layer(reason.layer)}): {_(reason.text)}")
+        _write(f"  {reason.decision:5} {reason.rule} ({_layer(reason.layer)}): {_line(_(reason.text))}")
         if reason.subject:
             _write(f"        {_line(reason.subject)}")
     if not verdict.reasons:

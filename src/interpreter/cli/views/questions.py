@@ -64,7 +64,7 @@ def question_lines(question: Question) -> list[str]:
 
 def reason_line(reason: Reason) -> str:
     """Why a rule wants it asked, or denies it."""
-    fields = {"rule": reason.rule, "layer": reason.layer, "reason": reveal(reason.text)}
+    fields = {"rule": reason.rule, "layer": reason.layer, "reason": reveal(_(reason.text))}
     if reason.decision == "deny":
         line = _("Rule {rule} ({layer}) denies it: {reason}", **fields)
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from interpreter.llm.scripted import Reply
 from interpreter.store import Store, default_home
 from interpreter.types.actions import Action, Observation
@@ -30,6 +32,12 @@ CODE = "open('ran', 'a').write('x')"
 ACTION = Action(id="act_1", language="python", code=CODE, sha256=code_sha256(CODE), call_id="c1")
 ASKED = ApprovalRequested(approval="ap_1", kind="run", action="act_1", subject=ACTION.sha256)
 YES = ApprovalResolved(approval="ap_1", answer="yes", by="ann", channel="command line")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of its own for each test: they look at every open question of it."""
+    monkeypatch.setenv("INTERPRETER_HOME", str(tmp_path_factory.mktemp("home")))
 
 
 def left(workspace: Path, *more: Event) -> str:

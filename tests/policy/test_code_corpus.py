@@ -43,5 +43,7 @@ def test_everyday_code_is_left_alone(language: str, least: int) -> None:
     assert len(everyday) >= least
     verdicts = {code: policy.judge(language, code, WALLED) for code in everyday}
     assert not [code for code, verdict in verdicts.items() if verdict.decision == "deny"]
-    asked = [(code, verdict.reasons, verdict.unknown) for code, verdict in verdicts.items() if verdict.decision == "ask"]
+    asked = [
+        (code, verdict.reasons, verdict.unknown) for code, verdict in verdicts.items() if verdict.decision == "ask"
+    ]
     assert len(asked) <= MOST_ASKED * len(everyday), asked

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,17 @@ def test_what_programs_get(tmp_path: Path) -> None:
     )
     again, _paths = way.inside(Profile())
     assert again["SSL_CERT_FILE"] == values["SSL_CERT_FILE"], "one authority for all programs of a session"
+
+
+def test_a_path_with_spaces_stays_one_word_for_node(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    folder = tmp_path / 'a "b" \\ c'
+    values, _paths = WayOut(NetworkRules(), folder, {}).inside(Profile())
+    env = {"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:1", **values}
+    done = subprocess.run([node, "-p", "1 + 1"], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n", done.stderr
 
 
 def test_the_persons_own_authorities_come_first(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from .ports import Emitter
 
 WAIT = 120.0
 """Seconds that a connection waits for the person; then it is a no."""
+QUESTIONS = 12
+"""That one action may put; a program that tries host after host must not wear the person out."""
 TOLD = 5
 """Hosts that one note to the model names."""
 SEEN = 200
@@ -35,7 +37,7 @@ class Network:
 
     def __init__(self, emitter: Emitter, approvals: Approvals, tasks: Tasks, allow_host: AllowHost) -> None:
         self._emitter, self._approvals, self._tasks, self._allow_host = emitter, approvals, tasks, allow_host
-        self._action = ""
+        self._action, self._asked = "", 0
         self._session: set[Target] = set()
         self._answers: dict[Target, bool] = {}
         self._open: dict[Target, asyncio.Task[bool]] = {}
@@ -43,7 +45,7 @@ class Network:
 
     def begin(self, action: str) -> None:
         """An action starts: answers for the one before it count no more."""
-        self._action = action
+        self._action, self._asked = action, 0
         self._answers.clear()
         self._seen.clear()
 
@@ -68,6 +70,9 @@ class Network:
         if not self._approvals.can_ask:
             return False, NOBODY
         if target not in self._open:
+            if self._asked >= QUESTIONS:
+                return False, "too many questions in one action"
+            self._asked += 1
             self._open[target] = self._tasks.start(self._question(target, self._action))
             self._open[target].add_done_callback(lambda _task: self._open.pop(target, None))
         try:

@@ -73,7 +73,7 @@ class WayOut:
             preload = self._folder / NODE.name
             put(preload, NODE.read_bytes())
             options = profile.environment.get("NODE_OPTIONS", "")
-            values["NODE_OPTIONS"] = f"--require={preload} {options}".strip()
+            values["NODE_OPTIONS"] = f"--require={for_node(preload)} {options}".strip()
             if self._ends_tls:
                 values |= self._trusting()
         except (OSError, subprocess.SubprocessError, ValueError) as error:
@@ -109,6 +109,14 @@ def check_pattern(word: str) -> None:
             _("`{word}` names no hosts: {reason}.", word=word, reason=error),
             _("Write `host`, `*.host`, `host:port`, an address, or a group such as @git-hosts."),
         ) from error
+
+
+def for_node(path: Path) -> str:
+    """A path as one word of NODE_OPTIONS."""
+    text = str(path)
+    if not any(letter in text for letter in ' "\\'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def put(path: Path, data: bytes) -> None:

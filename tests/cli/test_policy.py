@@ -130,7 +130,9 @@ def record(home: Path, codes: list[tuple[str, str]]) -> str:
             action = Action(id=f"act_{number}", language="shell", code=code, sha256=code_sha256(code))
             log.append_now(ActionProposed(turn="t", step=1, action=action))
             if status == "ok":
-                log.append_now(ActionStarted(action=action.id, execution="x", kernel="k", language="shell", sandbox="s"))
+                log.append_now(
+                    ActionStarted(action=action.id, execution="x", kernel="k", language="shell", sandbox="s")
+                )
             seen = Observation(text="", shown="")
             log.append_now(ActionFinished(action=action.id, status=status, observation=seen))  # type: ignore[arg-type]
         return log.id
@@ -152,8 +154,19 @@ def test_replay(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "replay", "--session", "nonsense"]) == 2
 
 
-@pytest.mark.parametrize("words", [[], ["chek"], ["explain"], ["explain", "x", "--language", "klingon"], ["check", "a", "b"],
-                                   ["explain", "x", "--mode", "y"], ["replay", "x"], ["trust", "a", "b"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["chek"],
+        ["explain"],
+        ["explain", "x", "--language", "klingon"],
+        ["explain", "x", "--mode", "y"],
+        ["check", "a", "b"],
+        ["replay", "x"],
+        ["trust", "a", "b"],
+    ],
+)
 def test_wrong_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", *words]) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -236,6 +236,13 @@ def test_the_next_host_remembers(landlock: Place) -> None:
     assert (landlock.work / ".git" / "hooks" / "pre-commit").read_text(encoding="utf-8") == "mine"
 
 
+def test_what_the_person_does_between_two_runs_stays(landlock: Place) -> None:
+    landlock.watch().forget()
+    (landlock.work / ".git" / "hooks" / "pre-commit").write_text("new of mine", encoding="utf-8")
+    (landlock.work / ".idea").mkdir()
+    assert landlock.watch().check() == []
+
+
 def test_the_grant_of_git_keeps_hooks_closed(tmp_path: Path) -> None:
     place = Place(Path(os.path.realpath(tmp_path)), walled=True, granted=True)
     git(place.work, "init")

@@ -35,9 +35,14 @@ class Quarantine:
         taken, self._late = [*self._late, *taken], []
         return told(taken)
 
-    async def last(self) -> None:
-        """The look at a session's end, through everything."""
+    async def last(self, *, alive: bool = True) -> None:
+        """The look at a session's end, through everything.
+
+        Where no kernel lives on, what changes from now on is the person's own doing, and a resumed session begins anew.
+        """
         await self._look("", whole=True)
+        if not alive:
+            self._watch.forget()
 
     async def _rest(self, action: str) -> None:
         """What a large folder holds beyond the first look, while the model thinks."""

@@ -102,6 +102,11 @@ class Kernels:
             link.close()
         await self._tasks.close()
 
+    @property
+    def any_alive(self) -> bool:
+        """Whether a kernel lives, also one that was let go of and is parked."""
+        return bool(self._living)
+
     async def park(self, seconds: float | None) -> None:
         """How long the keeper lives on without us; None: for ever. Counts from the moment that we are gone."""
         await (await self._connected()).ask("park", seconds=seconds)

@@ -149,6 +149,10 @@ class Watch:
                     self._known[place.full] = Before((found.st_dev, found.st_ino), files)
         self._complete = self._folders.complete
 
+    def forget(self) -> None:
+        """No code runs any more: the next to watch here takes things as they stand then."""
+        (self._keep / "before.json").unlink(missing_ok=True)
+
     @property
     def through(self) -> bool:
         """Whether the last look came to the end of all folders."""

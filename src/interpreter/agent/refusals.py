@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..text.cut import head_tail
 from ..text.i18n import _
 from ..types.rules import Mode, Reason, Verdict
@@ -25,7 +27,13 @@ def for_model(verdict: Verdict, mode: Mode) -> str:
 def model_line(reason: Reason) -> str:
     ending = "" if reason.decision == "deny" else " (it needs a yes, and nobody is here to give it)"
     subject = f" In: {reason.subject}" if reason.subject else ""
-    return f"Not run: rule {reason.rule} ({reason.layer}){ending}: {sentence(reason.text)}{subject}"
+    line = f"Not run: rule {reason.rule} ({reason.layer}){ending}: {sentence(reason.text)}{subject}"
+    return f"{line}\n{grant_for_model(reason.grant)}" if reason.grant else line
+
+
+def grant_for_model(name: str) -> str:
+    """What the person can do about a grant that is missing."""
+    return f"Only the person can open it: with the line `grants: [{name}]` in their policy file, or --grant {name}."
 
 
 def for_person(verdict: Verdict, place: str, rule: str) -> str:
@@ -58,6 +66,8 @@ def person_line(reason: Reason) -> str:
 
 def remedy(reasons: tuple[Reason, ...], place: str) -> str:
     layers = {reason.layer for reason in reasons}
+    if grants := list(dict.fromkeys(reason.grant for reason in reasons if reason.grant)):
+        return grant_hint(grants, place)
     if "administrator" in layers:
         return _("The administrator of this machine decided so; no file of yours can change it.")
     if layers == {"mode"}:
@@ -68,6 +78,16 @@ def remedy(reasons: tuple[Reason, ...], place: str) -> str:
             names=", ".join(names), path=place,
         )  # fmt: skip
     return _("What the rules say, and which file says it: interpreter policy explain")
+
+
+def grant_hint(names: Sequence[str], place: str) -> str:
+    """Which line of which file opens what is missing."""
+    return _(
+        "To open it, add to {path} the line\n  grants: [{names}]\nor, for one run: {flags}",
+        path=place,
+        names=", ".join(names),
+        flags=" ".join(f"--grant {name}" for name in names),
+    )
 
 
 def strictest(verdict: Verdict) -> tuple[Reason, ...]:

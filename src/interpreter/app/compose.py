@@ -45,6 +45,7 @@ from ..types.events import GrantAdded, KernelEvent, SessionStarted
 from ..types.languages import spellings
 from ..types.rules import Circumstances
 from ..types.walls import Profile
+from .granted import with_grants
 from .known import credential_values, secrets_of
 from .meeting import Meeting
 from .network import network_of, with_network
@@ -92,6 +93,7 @@ async def open_session(
         store.close()
         raise
     try:
+        settings = with_grants(settings, workspace)
         composer = Composer(settings, store, log, workspace, client, redactor)
     except BaseException:
         log.close()
@@ -127,7 +129,7 @@ class Composer:
         self.home = store.home
         self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
         self.scratch = log.folder / "scratch"
-        self.opened = open_grants(settings.walls.grants, os.environ)
+        self.opened = open_grants((*settings.walls.grants, *settings.walls.granted), os.environ)
         self.rules = open_rules(settings, workspace, log.folder)
         self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl", way=log.folder / "way")
         self.workspace = Path(self.walls.profile.workspace)
@@ -252,8 +254,9 @@ class Composer:
 
     async def _open_grants(self) -> None:
         """Put into the log what the grants by name open; they hold for this run of the session."""
-        by = self.settings.origins.get("grants", "")
         for tool, paths in self.opened.paths.items():
+            said = tool in self.settings.walls.grants
+            by = self.settings.origins.get("grants", "") if said else self.settings.walls.granted.get(tool, "")
             for path in paths or (str(self.workspace / ".git"),):
                 await self.hub.emit(GrantAdded(path=path, access="read" if paths else "write", by=by, tool=tool))
 
@@ -327,7 +330,8 @@ class Composer:
     def _circumstances(self) -> Circumstances:
         """Where rules see the code: the rest is known when it is judged."""
         walled = self.walls.describe() != "host"
-        return Circumstances(walled=walled, workspace=str(self.workspace), home=str(Path.home()))
+        grants = tuple(self.opened.paths)
+        return Circumstances(walled=walled, workspace=str(self.workspace), home=str(Path.home()), grants=grants)
 
     def _mind(self) -> Mind:
         llm = self.settings.llm
@@ -355,7 +359,7 @@ class Composer:
     async def _settle(self) -> None:
         await self.tasks.drain()
         for check in self.checks:
-            await check.last()
+            await check.last(alive=self.kernels.any_alive)
 
     def _release(self) -> None:
         self.log.close()

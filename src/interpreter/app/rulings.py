@@ -62,7 +62,7 @@ class Rulings:
 
     def explain(self, language: str, code: str, *, walled: bool, attended: bool, mode: Mode) -> Said:
         rules = policy_for(self._settings, self._workspace)
-        verdict = rules.judge(language, code, self._circumstances(walled, attended, mode, str(self._workspace)))
+        verdict = rules.judge(language, code, self._circumstances(rules, walled, attended, mode, str(self._workspace)))
         found = policy.read_code(language, code)
         return Said(
             verdict=verdict,
@@ -121,7 +121,7 @@ class Rulings:
             elif isinstance(event, ActionFinished) and event.action in open_:
                 action = open_.pop(event.action).action
                 told = "denied" if event.status == "denied" else then.get(event.action, "not run")
-                where = self._circumstances(inside if walled is None else walled, True, "auto", workspace)
+                where = self._circumstances(rules, inside if walled is None else walled, True, "auto", workspace)
                 verdict = rules.judge(action.language, action.code, where)
                 names = tuple(dict.fromkeys(one.rule for one in verdict.reasons if one.decision != "allow"))
                 yield Replayed(session=session, action=action.id, language=action.language, code=action.code,
@@ -148,8 +148,13 @@ class Rulings:
         path = project_policy(self._workspace)
         return path, policy.revoke(default_home(), path)
 
-    def _circumstances(self, walled: bool, attended: bool, mode: Mode, workspace: str) -> Circumstances:
-        return Circumstances(walled=walled, attended=attended, mode=mode, workspace=workspace, home=str(Path.home()))
+    def _circumstances(
+        self, rules: policy.Policy, walled: bool, attended: bool, mode: Mode, workspace: str
+    ) -> Circumstances:
+        return Circumstances(
+            walled=walled, attended=attended, mode=mode, workspace=workspace, home=str(Path.home()),
+            grants=(*self._settings.walls.grants, *dict(rules.grants)),
+        )  # fmt: skip
 
 
 def _shown(texts: tuple[str, ...]) -> tuple[str, ...]:

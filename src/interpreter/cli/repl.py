@@ -26,7 +26,7 @@ from .task import INTERRUPTED, make_view
 
 def run_conversation(open_session: Open, settings: Settings, workspace: Path | None, resume: str) -> int:
     """Talk until the person leaves; the exit code."""
-    say_opened(settings)
+    say_opened(settings, workspace)
     for note in settings.notes:
         say(note)
     return asyncio.run(Repl(open_session, settings, workspace).run(resume or None))

@@ -100,7 +100,7 @@ class Once:
 
     async def run(self, task: str, data: IO[bytes] | None) -> int:
         resume = self._arguments.resume or None
-        say_opened(self._settings)
+        say_opened(self._settings, self._workspace)
         session = await self._open(self._settings, resume=resume, workspace=self._workspace)
         view = self._view()
         if isinstance(view, JsonResult):

@@ -22,7 +22,7 @@ def meanings(settings: Settings) -> list[Meaning]:
     if settings.walls.backend == "host":
         return []
     found: list[Meaning] = []
-    for name in dict.fromkeys(settings.walls.grants):
+    for name in dict.fromkeys((*settings.walls.grants, *settings.walls.granted)):
         tool = TOOLS.get(name)
         text = _(tool.meaning) if tool is not None else _("The code may read {path}.", path=name)
         found.append(Meaning(name, text, tool is not None and tool.strong))

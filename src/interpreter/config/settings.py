@@ -31,6 +31,8 @@ class WallOptions(Value):
     """A project asks for the workspace to be read-only, whatever the profile says."""
     grants: tuple[str, ...] = ()
     """Names of tools, and paths to read."""
+    granted: dict[str, str] = {}
+    """Further ones, of the policy: the name to `file:line` that says so. Filled in by `app.granted`."""
     profiles: dict[str, Any] = {}
     """The person's own; `sandbox.profiles` reads them."""
     python: str = ""

@@ -10,6 +10,11 @@ PROTECTED = ("main", "master", "trunk", "develop", "production", "prod", "stable
              "releases/*", "hotfix/*")  # fmt: skip
 PRODUCTION = ("prod", "prod-*", "*-prod", "*-prod-*", "prod_*", "*_prod", "prd", "prd-*", "*-prd", "production",
               "production-*", "*-production", "*production*", "live", "live-*", "*-live")  # fmt: skip
+ENGINE = ("attach|build|builder|commit|container|cp|create|diff|events|exec|export|history|image|images|import|info|"
+          "inspect|kill|load|logs|network|node|pause|port|ps|pull|push|rename|restart|rm|rmi|run|save|secret|service|"
+          "stack|start|stats|stop|swarm|system|tag|top|unpause|update|volume|wait")  # fmt: skip
+COMPOSE = ("attach|build|commit|cp|create|down|events|exec|images|kill|logs|ls|pause|port|ps|pull|push|restart|rm|run|"
+           "scale|start|stats|stop|top|unpause|up|wait|watch")  # fmt: skip
 FORCE = "--force|-f|--force-with-lease|--force-if-includes|--mirror|--delete|-d|--prune"
 
 OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -141,5 +146,15 @@ OPERATIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "match": ("docker run --privileged alpine", "docker run -v /:/host alpine",
                   "docker run -v /var/run/docker.sock:/var/run/docker.sock x"),
         "not_match": ("docker run --rm -v $PWD:/w alpine ls",),
+    }),
+    ("refusal", {
+        "name": "docker-without-its-grant",
+        "reason": N_("The Docker engine lies outside the sandbox: who may command it has all rights of this machine."),
+        "command": (f"docker {ENGINE}", f"docker compose {COMPOSE}", f"docker-compose {COMPOSE}",
+                    "docker buildx build|bake"),
+        "without": ("docker",),
+        "match": ("docker build -t app .", "docker push localhost:5000/app:1", "docker compose up -d",
+                  "sh -c 'docker ps'", "docker-compose build", ("python", "import os; os.system('docker ps')")),
+        "not_match": ("docker --version", "docker compose config", "podman build .", "grep docker Makefile"),
     }),
 )  # fmt: skip

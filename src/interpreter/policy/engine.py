@@ -64,6 +64,8 @@ def _applies(rule: Rule, language: str, circumstances: Circumstances, reading: R
         return False
     if rule.sandbox and (rule.sandbox == "inside") != circumstances.walled:
         return False
+    if rule.without and not rule.lacks(circumstances):
+        return False
     return not (rule.unknown and not reading.unknown)
 
 
@@ -225,7 +227,7 @@ def conclude(
     everything = closed and bool(subjects) and all(number in allowed for number in range(len(subjects)))
     return Verdict(
         decision=decision,
-        reasons=tuple(_reasons(kept)),
+        reasons=tuple(_reasons(kept, circumstances)),
         unknown=unknown,
         covered=decision == "allow" and (whole or everything),
     )
@@ -237,7 +239,7 @@ def decision_of(match: Match, circumstances: Circumstances) -> Decision:
     return "ask" if decision == "deny" and match.sure == MAYBE else decision
 
 
-def _reasons(kept: Sequence[tuple[Match, Decision]]) -> Iterable[Reason]:
+def _reasons(kept: Sequence[tuple[Match, Decision]], circumstances: Circumstances) -> Iterable[Reason]:
     seen: set[tuple[str, str]] = set()
     for match, decision in kept:
         if (match.rule.name, match.text) in seen:
@@ -245,5 +247,10 @@ def _reasons(kept: Sequence[tuple[Match, Decision]]) -> Iterable[Reason]:
         seen.add((match.rule.name, match.text))
         subject = f"{match.text} (a part of it is not known)" if match.sure == MAYBE else match.text
         yield Reason(
-            rule=match.rule.name, layer=match.rule.layer, decision=decision, text=match.rule.reason, subject=subject
+            rule=match.rule.name,
+            layer=match.rule.layer,
+            decision=decision,
+            text=match.rule.reason,
+            subject=subject,
+            grant=match.rule.lacks(circumstances),
         )

@@ -136,6 +136,7 @@ def _together(loaded: list[Loaded]) -> Policy:
     return Policy(
         rules=tuple(rules.values()),
         rules_of_network=_network(loaded, notes),
+        grants=_grants(loaded, notes),
         sources=tuple((one.layer, str(one.path)) for one in loaded),
         notes=tuple(notes),
     )
@@ -224,6 +225,18 @@ def _network(loaded: list[Loaded], notes: list[str]) -> NetworkRules:
     )
 
 
+def _grants(loaded: list[Loaded], notes: list[str]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for one in loaded:
+        for item in one.file.grants:
+            place = f"{one.path}:{item.line}"
+            if one.layer == "project":
+                notes.append(_("{place}: a project's file cannot open `{name}`.", place=place, name=item.text()))
+            else:
+                found.setdefault(item.text(), place)
+    return tuple(found.items())
+
+
 def check_examples(rules: Iterable[Rule]) -> None:
     """Raises PolicyError for the first example that says something else than its rule claims."""
     for rule in rules:
@@ -247,7 +260,11 @@ def _fail(rule: Rule, example: Example, said: str) -> NoReturn:
 def example_matches(rule: Rule, example: Example) -> bool:
     """Whether the rule is about this example, for sure or perhaps."""
     circumstances = Circumstances(
-        walled=rule.sandbox != "outside", workspace=EXAMPLE_WORKSPACE, home=EXAMPLE_HOME, mode="auto"
+        walled=rule.sandbox != "outside",
+        workspace=EXAMPLE_WORKSPACE,
+        home=EXAMPLE_HOME,
+        mode="auto",
+        grants=() if rule.without else None,
     )
     if example.tool:
         return bool(rule.tool) and tool_fits(rule, example.tool, example.arguments, circumstances) > 0

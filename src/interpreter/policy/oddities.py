@@ -82,7 +82,11 @@ def _witness(pattern: str) -> str:
 def judged(policy: Policy, rule: Rule, example: Example) -> Verdict:
     """What all rules together say of an example, where the rule counts."""
     circumstances = Circumstances(
-        walled=rule.sandbox != "outside", workspace=EXAMPLE_WORKSPACE, home=EXAMPLE_HOME, mode="auto"
+        walled=rule.sandbox != "outside",
+        workspace=EXAMPLE_WORKSPACE,
+        home=EXAMPLE_HOME,
+        mode="auto",
+        grants=() if rule.without else None,
     )
     if example.tool:
         return policy.judge_tool(example.tool, example.arguments, circumstances)

@@ -91,6 +91,8 @@ class Policy(Value):
     rules: tuple[Rule, ...] = ()
     """In the order of the layers; the order decides nothing but what is said first."""
     rules_of_network: NetworkRules = NetworkRules()
+    grants: tuple[tuple[str, str], ...] = ()
+    """What the files open besides: the name of each grant, and `file:line` that says so."""
     sources: tuple[tuple[str, str], ...] = ()
     """Layer and file of each file that was read."""
     notes: tuple[str, ...] = ()

@@ -74,11 +74,19 @@ class Rule(Value):
     tool: tuple[str, ...] = ()
     argument: dict[str, tuple[str, ...]] = {}
     sandbox: Literal["", "inside", "outside"] = ""
+    without: tuple[str, ...] = ()
+    """Grants of which one is not open; inside a sandbox only."""
     unknown: bool = False
     """The rule is about code of which something could not be resolved."""
 
     match: tuple[Example, ...] = ()
     not_match: tuple[Example, ...] = ()
+
+    def lacks(self, circumstances: Circumstances) -> str:
+        """The first grant of `without` that is not open; empty where all are, or where there are no walls."""
+        if not circumstances.walled or circumstances.grants is None:
+            return ""
+        return next((name for name in self.without if name not in circumstances.grants), "")
 
     def decides(self, circumstances: Circumstances) -> Decision:
         """The decision under these circumstances: the strictest of those that apply."""
@@ -91,5 +99,5 @@ class Rule(Value):
 
 CONDITIONS = (
     "language", "command", "call", "through", "piped_from", "variable", "deletes", "writes", "reads", "host", "branch",
-    "namespace", "context", "tool", "argument", "sandbox", "unknown",
+    "namespace", "context", "tool", "argument", "sandbox", "without", "unknown",
 )  # fmt: skip

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any, NamedTuple, cast, get_args
 
 from ..text.i18n import _
 from ..types.languages import canonical
 from ..types.rules import Credential, Decision, NetworkRules
+from ..types.walls import GRANTS
 from .document import Item
 from .rules import CONDITIONS, Example, Layer, Rule
 
 DECISIONS = get_args(Decision)
-TOP = ("version", "rules", "network", "disable")
+TOP = ("version", "grants", "rules", "network", "disable")
 OF_RULE = ("name", "decision", "reason", "unattended", "outside", "replace", "match", "not_match", *CONDITIONS)
 OF_EXAMPLE = ("code", "language", "tool", "arguments")
 OF_NETWORK = ("allow", "deny", "otherwise", "read_only", "credentials")
@@ -30,6 +32,8 @@ class File(NamedTuple):
     """Of the network, where the file says it."""
     disable: tuple[Item, ...] = ()
     replace: tuple[tuple[str, Item], ...] = ()
+    grants: tuple[Item, ...] = ()
+    """What else is opened: names of tools, and paths to read."""
 
 
 def read_file(root: Item, layer: Layer) -> File:
@@ -59,7 +63,20 @@ def read_file(root: Item, layer: Layer) -> File:
         network.otherwise if network and "otherwise" in pairs["network"].pairs() else None,
         tuple(pairs["disable"].items()) if "disable" in pairs else (),
         tuple(replace),
+        _grants(pairs["grants"]) if "grants" in pairs else (),
     )
+
+
+def _grants(item: Item) -> tuple[Item, ...]:
+    for one in item.items():
+        name = one.text()
+        if name not in GRANTS and not name.startswith(("/", "~/")):
+            close = difflib.get_close_matches(name, GRANTS, 1, 0.5)
+            problem = _("there is no grant called `{name}`.", name=name)
+            if close:
+                problem += " " + _("Did you mean `{close}`?", close=close[0])
+            one.fail(problem, _("Grants: {names}; or a path, which begins with / or ~/", names=", ".join(GRANTS)))
+    return tuple(item.items())
 
 
 def read_rule(item: Item, layer: Layer) -> Rule:
@@ -94,6 +111,8 @@ def _field(key: str, pairs: dict[str, Item]) -> Any:
         return item.one_of(("inside", "outside"))
     if key == "unknown":
         return item.flag()
+    if key == "without":
+        _grants(item)
     if key == "argument":
         if "tool" not in pairs:
             item.fail(_("`argument` belongs to a rule with `tool`."))

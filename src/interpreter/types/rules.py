@@ -24,6 +24,8 @@ class Reason(Value):
     """Why, in one sentence, for the person and the model."""
     subject: str = ""
     """What in the code it is about: the simple command, the call, the host."""
+    grant: str = ""
+    """The grant by name that would lift it: `docker`. Empty: it is not about a grant."""
 
 
 class Verdict(Value):
@@ -51,6 +53,8 @@ class Circumstances(Value):
     """Absolute path of the working folder."""
     home: str = ""
     """Absolute path of the person's home."""
+    grants: tuple[str, ...] | None = None
+    """Names of the grants that are open. None: not known, so that no rule about a missing one applies."""
 
 
 class Credential(Value):

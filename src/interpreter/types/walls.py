@@ -8,6 +8,8 @@ from .base import Value
 from .rules import NetworkRules
 
 MIB = 1 << 20
+GRANTS = ("git", "ssh", "docker", "kubectl", "aws", "gcloud", "az")
+"""Names of what may be opened for a tool of operations; `sandbox.grants` says what each opens."""
 BackendName = Literal["auto", "bubblewrap", "container", "landlock", "seatbelt", "host"]
 
 

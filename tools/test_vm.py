@@ -40,6 +40,8 @@ SITE = (
     "pygments",
     "platformdirs",
     "py.py",
+    "xdist",
+    "execnet",
     "pytest_timeout.py",
 )
 NOT_NEEDED = {"test", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo", "pydoc_data", "dist-packages"}
@@ -158,17 +160,18 @@ def pack() -> Path:
             archive.file(program)
     stdlib = Path(do(PYTHON, "-c", "import os; print(os.path.dirname(os.__file__))").strip())
     archive.folder(stdlib, str(stdlib), NOT_NEEDED)
-    for library in stdlib.glob("lib-dynload/*.so"):
+    site = Path(sysconfig.get_path("purelib"))
+    for library in (*stdlib.glob("lib-dynload/*.so"), *site.glob("msgspec/*.so")):
         for word in do("ldd", library).split():
             if word.startswith("/"):
                 archive.file(word)
-    site = Path(sysconfig.get_path("purelib"))
     for name in SITE:
         source = site / name
         archive.folder(source, f"/site/{name}") if source.is_dir() else archive.file(source, f"/site/{name}")
-    # Its entry point is what makes the setting `timeout` known.
-    for source in site.glob("pytest_timeout-*.dist-info"):
-        archive.folder(source, f"/site/{source.name}")
+    # Their entry points are what makes the setting `timeout` and a mark known.
+    for pattern in ("pytest_timeout-*.dist-info", "pytest_xdist-*.dist-info"):
+        for source in site.glob(pattern):
+            archive.folder(source, f"/site/{source.name}")
     for name in ("src", "tests"):
         archive.folder(ROOT / name, f"/work/{name}", {"__pycache__"})
     archive.file(ROOT / "pyproject.toml", "/work/pyproject.toml")

@@ -227,6 +227,8 @@ class Proxy:
             allowed, by = (False, "nobody can be asked")
             if self.link is not None:
                 allowed, by = await self.link.ask(name, port, method)
+            if not allowed and by == "person":
+                raise Refused(f"the person said no to {name}", by)
             if not allowed:
                 raise Refused(f"{name} was not allowed ({by}); {remedy(name)}", by)
             return Judgement("allow", by)

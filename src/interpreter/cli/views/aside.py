@@ -73,6 +73,8 @@ def _network(event: NetworkAttempt) -> str:
         case "denied" if event.by in ("default", "nobody is there to say yes"):
             text = _("Not let through: {host}. To allow it: --allow-host {name}", host=where, name=reveal(event.host))
             return text + many
+        case "denied" if event.by == "person":
+            return ""  # they know
         case "denied":
             return _("Not let through: {host}. {reason}", host=where, reason=reveal(event.reason)) + many
         case _:

@@ -78,6 +78,8 @@ def proposal_lines(question: Question) -> list[str]:
     if not request.proposal:
         return []
     also = reveal("; ".join(request.covers))
+    if request.kind == "network":
+        return [_("a: your policy allows it from now on ({examples})", examples=also)]
     if not request.reasons:
         short = ", ".join(conditions_of(request.proposal))
         line = _("a: from now on a rule in your policy allows {conditions}", conditions=short)

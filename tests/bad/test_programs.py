@@ -205,7 +205,8 @@ BOMB = "import os, time\nfor _ in range(10): os.fork()\ntime.sleep(30)"
 @pytest.mark.parametrize(("language", "code"), [("python", BOMB), ("shell", "f() { f | f & }; f; sleep 30")])
 def test_a_fork_bomb_is_bounded(tmp_path: Path, language: str, code: str) -> None:
     found = tell(tmp_path, code, language, seconds=2)
-    assert found.first.status in ("error", "limit", "timeout", "died"), found.told
+    # A rule may know it for what it is before it runs; tests/keeper/test_limits.py lets every one of them run.
+    assert found.first.status in ("error", "limit", "timeout", "died", "denied"), found.told
 
 
 def test_daemons_do_not_hold_the_turn_and_end_with_the_session(tmp_path: Path) -> None:

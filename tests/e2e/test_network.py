@@ -119,3 +119,27 @@ def test_e152_a_project_may_not_open_the_network(world: World, port: int) -> Non
     assert "may not loosen" in done.err and "200" not in done.out
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) == 0, "the server was there to be reached"
+
+
+PIP = "python3 -m pip install -q --disable-pip-version-check --no-cache-dir --retries 0 --target lib six 2>&1; ls lib"
+
+
+def test_e153_a_real_install_under_a_policy_and_the_line_to_add_without_it(world: World) -> None:
+    try:
+        with socket.create_connection(("pypi.org", 443), timeout=10):
+            pass
+    except OSError as error:
+        pytest.skip(f"the package index cannot be reached directly from here: {error}")
+    world.serve(reply(code=PIP, language="shell"), "No.")
+    assert world.run("-y", "--network", "ask", "install six").code == 0
+    told = world.told()
+    assert "six.py" not in told and '"pypi.org" below network: allow: in policy.yaml' in told
+    (world.data / "policy.yaml").write_text(
+        "version: 1\nnetwork:\n  allow: [pypi.org, files.pythonhosted.org]\n  otherwise: deny\n"
+    )
+    world.serve(reply(code=PIP, language="shell"), "Installed.")
+    done = world.run("-y", "install six", "--output", "jsonl")
+    (finished,) = [line for line in done.lines if line["type"] == "action_finished"]
+    assert "six.py" in finished["observation"]["text"], finished
+    hosts = {line["host"] for line in done.lines if line["type"] == "network_attempt" and line["decision"] == "allowed"}
+    assert "pypi.org" in hosts and len(hosts) <= 2

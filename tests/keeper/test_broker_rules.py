@@ -105,6 +105,13 @@ def test_groups_are_made_of_patterns() -> None:
         (["169.254.169.254"], "169.254.169.254", False, True),
         (["10.0.0.5:80"], "10.0.0.5", False, False),
         ([], "168.63.129.16", False, False),
+        ([], "198.18.0.7", False, False),
+        (["*.example"], "198.18.0.7", False, False),
+        (["fake.example"], "198.18.0.7", True, True),
+        (["198.18.0.0/15"], "198.18.0.7", False, True),
+        (["fake.example"], "240.0.0.1", True, False),
+        (["fake.example"], "0.1.2.3", True, False),
+        (["fake.example"], "255.255.255.255", True, False),
         ([], "fe80::1%2", True, False),
     ],
 )

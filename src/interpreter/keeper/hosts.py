@@ -19,13 +19,7 @@ NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
 """Services that hand out the keys of a cloud machine, and do not lie where link-local addresses do."""
-PRIVATE = tuple(
-    map(
-        ipaddress.ip_network,
-        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"),
-    )
-)
-"""What a person may mean when they name a host of their own; everything else that is not public is never a host."""
+THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "package-registries": (
@@ -164,7 +158,11 @@ def all_patterns(words: Iterable[str]) -> tuple[Pattern, ...]:
 
 
 def kind(address: Address) -> Kind:
-    """Where an address leads, also when it is wrapped in another one."""
+    """Where an address leads, also when it is wrapped in another one.
+
+    private: what a person may mean when they name a host of their own (among them the made-up addresses that some
+    proxies give to names, 198.18.0.0/15). never: no host at all, or one that gives away a machine's keys.
+    """
     if address in METADATA:
         return "never"
     if isinstance(address, ipaddress.IPv6Address):
@@ -174,10 +172,12 @@ def kind(address: Address) -> Kind:
         inner = [found for found in wrapped if found is not None]
         if inner:
             return "public" if all(kind(found) == "public" for found in inner) else "never"
-    if any(address.version == net.version and address in net for net in PRIVATE):
+    if address.is_loopback:
         return "private"
-    open_one = address.is_global and not address.is_multicast and not address.is_unspecified
-    return "public" if open_one else "never"
+    nobody = address.is_multicast or address.is_unspecified or address.is_link_local or address.is_reserved
+    if nobody or address in THIS_NETWORK:
+        return "never"
+    return "public" if address.is_global else "private"
 
 
 def is_public(text: str) -> bool:
@@ -224,7 +224,8 @@ class Rules:
             return ""
         if where == "private" and named:
             return ""
-        return "an address of this machine or its own network"
+        what = "this very host or address" if where == "private" else "this one address"
+        return f"an address of this machine or its own network; only a rule that names {what} opens it"
 
 
 def exact_enough(pattern: Pattern, where: Kind) -> bool:

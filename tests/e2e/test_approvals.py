@@ -71,7 +71,7 @@ def test_e129_the_same_denied_code_again_ends_with_3(world: World) -> None:
 def test_e130_unattended_a_question_is_a_no_with_the_line_to_add(world: World) -> None:
     world.serve(PRODUCTION, "I could not.")
     done = world.run("-y", "look")
-    assert done.code == 0 and not world.of(ActionStarted)
+    assert done.code == 3 and not world.of(ActionStarted), "nothing ran after the refusal"
     assert "rule production-context (built-in)" in world.told(1)
     assert f"add to {world.data / 'policy.yaml'}" in done.err
     told = done.err.split("below `rules:`\n")[1].splitlines()

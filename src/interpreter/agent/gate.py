@@ -59,6 +59,9 @@ class Gate:
         self.mode: Mode = options.mode
         self.parked = ""
         """The question that the last refused action waits for; empty: none."""
+        self.refusal = ""
+        """What a person reads of a rule's refusal after which nothing was admitted, where nobody is there; else empty.
+        A turn that ends then ends because of it."""
         self._options, self._approvals, self._emitter, self._rules = options, approvals, emitter, rules
         self._circumstances = circumstances
         self._earlier: dict[str, Earlier] = {}
@@ -71,7 +74,7 @@ class Gate:
 
     def begin_turn(self) -> None:
         self._denied.clear()
-        self._denials, self.parked = 0, ""
+        self._denials, self.parked, self.refusal = 0, "", ""
 
     def recall(self, earlier: Mapping[str, Earlier]) -> None:
         """What the log says about actions (by id) that are gone on with: an answer that was given counts."""
@@ -227,13 +230,13 @@ class Gate:
         self._denials += 1
         ends = action.sha256 in self._denied or self._denials >= MOST_DENIALS
         self._denied.add(action.sha256)
-        return Refused(
-            "denied", refusals.for_model(verdict, self.mode), "denied" if ends else "",
-            refusals.for_person(verdict, self._rules.place, rule),
-        )  # fmt: skip
+        shown = refusals.for_person(verdict, self._rules.place, rule)
+        if self.mode == "auto" and not self._approvals.can_ask:
+            self.refusal = _("This was refused, and nothing ran after it:") + f"\n{shown}"
+        return Refused("denied", refusals.for_model(verdict, self.mode), "denied" if ends else "", shown)
 
     def _admitted(self, action: Action, by: str) -> Admitted:
-        self._denials = 0
+        self._denials, self.refusal = 0, ""
         return Admitted(
             Permit(action=action.id, language=action.language, sha256=code_sha256(action.code), by=by), action
         )

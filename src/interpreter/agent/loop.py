@@ -51,7 +51,8 @@ class Loop:
             else:
                 verdict = turn.guards.after_text(answer.text, answer.finish)
                 if verdict is None:
-                    return End("done", 0, answer.text)
+                    refusal = self._gate.refusal
+                    return End("denied", 3, refusal) if refusal else End("done", 0, answer.text)
                 end = await self._heed(turn, verdict)
             if end is not None:
                 return end

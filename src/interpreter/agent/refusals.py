@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from ..text.cut import head_tail
 from ..text.i18n import _
 from ..types.rules import Mode, Reason, Verdict
@@ -14,7 +16,7 @@ MOST = 700
 
 def for_model(verdict: Verdict, mode: Mode) -> str:
     """Which rule said no and why; and that the same code will not run."""
-    lines = [model_line(reason) for reason in strictest(verdict)]
+    lines = [model_line(reason) for reason in grouped(strictest(verdict))]
     if not lines:
         lines = ["Not run: " + ("; ".join(verdict.unknown[:3]) or "the rules do not allow it") + "."]
     if mode == "plan":
@@ -44,7 +46,7 @@ def for_person(verdict: Verdict, place: str, rule: str) -> str:
         rule: a rule that would allow it, as YAML, where one is enough.
     """
     reasons = strictest(verdict)
-    lines = [person_line(reason) for reason in reasons]
+    lines = [person_line(reason) for reason in grouped(reasons)]
     if not lines:
         lines = [_("Not run: the rules do not allow it.")]
     if rule:
@@ -93,6 +95,18 @@ def grant_hint(names: Sequence[str], place: str) -> str:
 def strictest(verdict: Verdict) -> tuple[Reason, ...]:
     """The reasons of the verdict's own strictness, at most three."""
     return tuple(reason for reason in verdict.reasons if reason.decision == verdict.decision)[:3]
+
+
+def grouped(reasons: Sequence[Reason]) -> list[Reason]:
+    """One reason for each rule, with all that it is about."""
+    found: dict[tuple[str, str], Reason] = {}
+    for reason in reasons:
+        key = (reason.layer, reason.rule)
+        if key in found:
+            subject = "\n  ".join(filter(None, (found[key].subject, reason.subject)))
+            reason = msgspec.structs.replace(found[key], subject=subject)
+        found[key] = reason
+    return list(found.values())
 
 
 def sentence(text: str) -> str:

@@ -1,6 +1,16 @@
 #!/bin/busybox sh
 # The first and only program of the machine: mounts, the tests as root, the tests as a user to whom a part of the tree
 # of control groups was handed over, the end.
+if [ ! -e /real ]; then
+  # Nobody may change the root of a machine that still runs from its first archive, which is what bubblewrap does.
+  /bin/busybox mkdir /new
+  /bin/busybox mount -t tmpfs -o size=1g root /new
+  for name in /*; do
+    [ "$name" = /new ] || /bin/busybox cp -a "$name" /new/
+  done
+  : > /new/real
+  exec /bin/busybox switch_root /new /init
+fi
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /root /home/user
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
@@ -16,6 +26,9 @@ ifconfig lo 127.0.0.1 up
 chown 1000:1000 /home/user
 cd /work
 echo "VM kernel $(uname -r), controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
+
+bwrap --ro-bind / / --unshare-user true
+echo "VM bubblewrap $?"
 
 # As systemd does it: whoever runs programs is never in an inner group of the tree.
 mkdir /sys/fs/cgroup/system

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from pathlib import Path
 
+import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from rich.console import Console
 
 from interpreter.cli.answers import understand
 from interpreter.cli.layout import lay_out
+from interpreter.cli.views import screen as screen_module
 from interpreter.cli.views.images import picture, protocol
 from interpreter.cli.views.screen import Screen
 from interpreter.cli.views.stream import Blocks, code_in
@@ -249,3 +252,27 @@ def test_events_of_any_size_do_not_break_the_moving_part() -> None:
     lines = console.render_lines(screen, console.options, pad=False)
     assert len(lines) <= 7
     screen.end()
+
+
+class SlowFile(io.StringIO):
+    """Lets other threads in at each write, as a real terminal does."""
+
+    def write(self, text: str, /) -> int:
+        time.sleep(0.0002)
+        return super().write(text)
+
+
+def test_what_moves_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen_module, "REFRESH", 0.0001)
+    file = SlowFile()
+    screen = Screen(console=Console(file=file, force_terminal=True, width=60, height=24, color_system=None))
+    screen.show(TurnStarted(turn="t", text="go"))
+    for number in range(120):
+        screen.show(OutputChunk(action="a", stream="stdout", text=f"begin {number}"))
+        screen.show(OutputChunk(action="a", stream="stdout", text=f" end {number}\n"))
+    screen.end()
+    terminal = pyte.HistoryScreen(60, 200, history=500)
+    stream = pyte.Stream(terminal)
+    stream.feed(file.getvalue().replace("\n", "\r\n"))
+    shown = [line.rstrip() for line in terminal.display]
+    assert [line for line in shown if line] == [f"begin {number} end {number}" for number in range(120)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -43,15 +44,22 @@ from .paint import code_text, question_panel, rule
 from .stream import Block, Blocks, code_in
 
 TAIL_LINES = 12
+REFRESH = 0.1
+"""Seconds between two drawings of what moves."""
 
 
 class Screen:
-    """One console on standard output; `Live` redraws the last lines only, ten times a second."""
+    """One console on standard output; `Live` redraws the last lines only, ten times a second.
+
+    Each print and each redrawing waits for the other: rich's own timer may draw in the middle of a print, and then
+    erases too few lines or too many.
+    """
 
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._verbose = verbose
         self._live: Live | None = None
+        self._lock = threading.RLock()
         self._status: str = ""
         self._since: float = 0.0
         self._said = ""
@@ -65,6 +73,10 @@ class Screen:
         self._pictures: Protocol = protocol(os.environ)
 
     def show(self, event: Event) -> None:
+        with self._lock:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         match event:
             case TextDelta():
                 self._end_thoughts()
@@ -168,18 +180,28 @@ class Screen:
             self._status, self._since = status, time.monotonic()
         if self._live is None:
             self._live = Live(
-                self, console=self._console, refresh_per_second=10, transient=True, redirect_stdout=False,
+                self, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False,
                 redirect_stderr=False, vertical_overflow="crop",
             )  # fmt: skip
-            self._live.start()
+            self._live.start(refresh=True)
+            threading.Thread(target=self._redraw, args=(self._live,), daemon=True).start()
+
+    def _redraw(self, live: Live) -> None:
+        while self._live is live:
+            time.sleep(REFRESH)
+            with self._lock:
+                if self._live is live:
+                    live.refresh()
 
     def _stop(self) -> None:
-        if self._live is not None:
-            live, self._live = self._live, None
-            live.stop()
+        with self._lock:
+            if self._live is not None:
+                live, self._live = self._live, None
+                live.stop()
 
     def _print(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
-        self._console.print(what, soft_wrap=soft_wrap)
+        with self._lock:
+            self._console.print(what, soft_wrap=soft_wrap)
 
     def _text(self, text: str) -> None:
         for block in self._blocks.feed(text):

@@ -53,6 +53,7 @@ class World(NamedTuple):
     def profile(self, backend: Any, **changes: Any) -> Profile:
         environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_SECRET_KEY": "SECRET-VALUE"}
         environ |= {"OPENAI_API_KEY": "SECRET-VALUE", "AWS_SESSION_TOKEN": "SECRET-VALUE"}
+        environ |= changes.pop("environ", {})
         given: dict[str, Any] = {"readable": [str(self.readable)], "limits": LIMITS} | changes
         return workspace_profile(
             self.workspace, self.scratch, home=self.home, environ=environ, backend=backend, **given

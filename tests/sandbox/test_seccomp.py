@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from interpreter.errors import SandboxUnavailable
-from interpreter.sandbox.seccomp import ALLOW, ARCHITECTURES, CALLS, ERRNO, KILL, MODES, OTHERS, Sockets, build
+from interpreter.sandbox.seccomp import ALLOW, ARCHITECTURES, CALLS, ERRNO, KILL, MODES, OTHERS, SHARED, Sockets, build
 
 MACHINES = sorted(ARCHITECTURES)
 CLONE_THREAD = 0x003D0F00
@@ -152,3 +152,22 @@ def test_another_architecture_is_ended() -> None:
 def test_a_processor_without_a_table() -> None:
     with pytest.raises(SandboxUnavailable, match="riscv64"):
         build("none", "riscv64")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("sockets", ["none", "tcp"])
+def test_other_programs_of_the_person_are_left_alone(machine: str, sockets: Sockets) -> None:
+    """Without namespaces of one's own these would reach them; one's own numbers are still set with 0."""
+    architecture, column = ARCHITECTURES[machine]
+    for name, numbers in SHARED.items():
+        assert run(build(sockets, machine), architecture, numbers[column]) == ERRNO | errno.ENOSYS, name
+        assert run(build("namespace", machine), architecture, numbers[column]) == ALLOW, name
+    for name in ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setattr"):
+        assert verdict(machine, sockets, name, 0) == ALLOW
+        assert verdict(machine, sockets, name, 4711) == EPERM
+        assert verdict(machine, "namespace", name, 4711) == ALLOW
+    assert verdict(machine, sockets, "setpriority", 0, 0, 5) == ALLOW
+    assert verdict(machine, sockets, "setpriority", 0, 4711, 5) == EPERM
+    assert verdict(machine, sockets, "setpriority", 2, 0, 5) == EPERM
+    assert verdict(machine, sockets, "ioprio_set", 1, 0, 5) == ALLOW
+    assert verdict(machine, sockets, "ioprio_set", 3, 0, 5) == EPERM

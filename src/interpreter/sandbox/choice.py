@@ -21,7 +21,7 @@ from .landlock import Landlock
 from .seatbelt import Seatbelt
 from .seen import recall, remember
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the walls change, so that older results of trying are not trusted."""
 PROGRAM = Path(__file__).parents[1] / "keeper" / "walled.py"
 BACKENDS: dict[str, Backend] = {

@@ -91,6 +91,26 @@ OTHERS: dict[str, tuple[int, int]] = {
     "open": (2, 0),
     "openat": (257, 56),
     "openat2": (437, 437),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "prlimit64": (302, 261),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+}
+# Memory, queues and semaphores of System V: without a namespace of their own, those of the person's programs.
+SHARED: dict[str, tuple[int, int]] = {
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
 }
 # Calls that set a file's mode, and the argument that holds it.
 MODES: dict[str, tuple[int, int, int]] = {
@@ -114,6 +134,8 @@ TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 SOCK_STREAM, SOCK_SEQPACKET, SOCK_TYPE = 1, 5, 0xF
 IPPROTO_TCP, TCP_FASTOPEN_CONNECT, MSG_FASTOPEN = 6, 30, 0x20000000
+
+PRIO_PROCESS, IOPRIO_WHO_PROCESS = 0, 1
 
 LOAD, JUMP_EQ, JUMP_SET, JUMP_GE, RETURN, AND = 0x20, 0x15, 0x45, 0x35, 0x06, 0x54
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -167,6 +189,21 @@ def modes_filter(column: int) -> list[Instruction]:
             program += when(OTHERS[name][column], [*looks, *any_bit(flags + 1, SETUID_SETGID)])
     # Its mode lies in memory, out of a filter's sight; libraries fall back to openat.
     return program + when(OTHERS["openat2"][column], [deny(errno.ENOSYS)])
+
+
+def others_filter(column: int) -> list[Instruction]:
+    """For programs that share the person's namespaces: nothing of the person's other programs is set or attached."""
+    allow: Instruction = (RETURN, 0, 0, ALLOW)
+    word = 0xFFFFFFFF
+    program: list[Instruction] = []
+    for numbers in SHARED.values():
+        program += when(numbers[column], [deny(errno.ENOSYS)])
+    for name in ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setattr"):
+        program += when(OTHERS[name][column], [*only(0, (0,), word, errno.EPERM), allow])
+    for name, itself in (("setpriority", PRIO_PROCESS), ("ioprio_set", IOPRIO_WHO_PROCESS)):
+        own = [*only(0, (itself,), word, errno.EPERM), *only(1, (0,), word, errno.EPERM), allow]
+        program += when(OTHERS[name][column], own)
+    return program
 
 
 def sockets_filter(sockets: Sockets, column: int) -> list[Instruction]:
@@ -229,6 +266,8 @@ def build(sockets: Sockets, machine: str = "") -> bytes:
     program += when(OTHERS["unshare"][column], any_bit(0, NEW_NAMESPACES | NEW_TIME))
     program += when(OTHERS["ioctl"][column], none_of(1, (TIOCSTI, TIOCLINUX)))
     program += modes_filter(column)
+    if sockets != "namespace":
+        program += others_filter(column)
     program += sockets_filter(sockets, column)
     numbers = sorted({columns[column] for columns in CALLS.values()} - {0})
     for number in numbers:

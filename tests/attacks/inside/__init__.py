@@ -1,0 +1,1 @@
+"""What an attacker would run behind the walls. Standard library only: these files are copied inside."""

@@ -325,7 +325,7 @@ def file_of_any_size_behind_a_hole(world: World) -> bool:
 
 @attack
 def descriptor_of_a_high_number(world: World) -> bool:
-    return int(fcntl.fcntl(0, fcntl.F_DUPFD, world["open_files"] + 1)) > world["open_files"]
+    return os.dup2(0, world["open_files"] + 1) > world["open_files"]
 
 
 @attack

@@ -254,17 +254,15 @@ def test_events_of_any_size_do_not_break_the_moving_part() -> None:
     screen.end()
 
 
-class SlowFile(io.StringIO):
-    """Lets other threads in at each write, as a real terminal does."""
-
-    def write(self, text: str, /) -> int:
-        time.sleep(0.0002)
-        return super().write(text)
-
-
 def test_what_moves_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen_module, "REFRESH", 0.0001)
-    file = SlowFile()
+    def slowly(value: float) -> str:
+        time.sleep(0.001)  # other threads get in while a frame is made
+        return seconds(value)
+
+    monkeypatch.setattr(screen_module, "REFRESH", 0.0005)
+    monkeypatch.setattr(screen_module.words, "seconds", slowly)
+    monkeypatch.setenv("TERM", "xterm")
+    file = io.StringIO()
     screen = Screen(console=Console(file=file, force_terminal=True, width=60, height=24, color_system=None))
     screen.show(TurnStarted(turn="t", text="go"))
     for number in range(120):

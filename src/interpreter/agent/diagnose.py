@@ -35,7 +35,9 @@ def diagnose(completion: Completion, output: str = "") -> tuple[str, ...]:
     if completion.status not in ("error", "limit"):
         return ()
     found = [*_from_context(completion.context), *_from_output(output)]
-    return tuple(fact[:MOST_CHARS] for fact in dict.fromkeys(found))[:MOST_FACTS]
+    # A name with a line feed in it must not look like a line of its own.
+    lines = (" ".join(fact.splitlines()) for fact in found)
+    return tuple(fact[:MOST_CHARS] for fact in dict.fromkeys(lines))[:MOST_FACTS]
 
 
 def _from_context(context: dict[str, Any]) -> Iterator[str]:

@@ -20,8 +20,10 @@ PIECE = 1 << 20
 # Bidirectional controls, and the invisible tag characters: they make text read otherwise than it is.
 HIDDEN = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
 INVISIBLE = re.compile(
-    f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}\u00ad\u115f\u1160\u180e\u200b-\u200d\u2060-\u2065\u2028\u2029"
-    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0100-\U000e01ef\ud800-\udfff]"
+    f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2028\u2029"
+    "\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0080-\U000e0fff\ud800-\udfff]"
+    "|(?<![\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff#*0-9])\ufe0f"  # behind a picture it only asks for colours
 )
 CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}]")
 CONTROL_TABLE = dict.fromkeys((*range(9), *range(11, 32), 127))

@@ -40,7 +40,7 @@ def aside(event: Event, *, verbose: bool) -> str:
         case GrantAdded() if event.tool:
             return _("Opened for {tool}: {path}", tool=event.tool, path=reveal(event.path)) if verbose else ""
         case GrantAdded():
-            return _("The code may now read {path}.", path=event.path)
+            return _("The code may now read {path}.", path=reveal(event.path))
         case ConversationUndone():
             return _("Taken back. Files and variables are as they were.")
         case ConversationReset():

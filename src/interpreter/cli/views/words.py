@@ -79,11 +79,11 @@ def ending(event: ActionFinished) -> str:
         case "lost":
             return _("this program's own machinery broke; how far it got is not known")
         case "denied":
-            return event.observation.shown or _("not run: you said no")
+            return reveal(event.observation.shown) or _("not run: you said no")
         case "not_run":
             return _("not run")
         case "refused":
-            return _("not run: {reason}", reason=event.observation.shown or event.observation.text)
+            return _("not run: {reason}", reason=reveal(event.observation.shown or event.observation.text))
 
 
 def trace_of(done: Completion, streamed: str) -> str:

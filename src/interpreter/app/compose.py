@@ -17,6 +17,7 @@ from ..agent.loop import Loop
 from ..agent.mind import Mind
 from ..agent.network import Network
 from ..agent.observe import Cap
+from ..agent.outside import Outside
 from ..agent.prompt import system_prompt, tools
 from ..agent.remedies import MissingModules
 from ..agent.runner import Runner
@@ -305,7 +306,12 @@ class Composer:
             settings.limits,
             sandbox=self.walls.describe(),
             cap=lambda: Cap(settings.max_output, None) if settings.max_output else mind.cap(),
-            remedies=(MissingModules(self._install, approvals, agent.install), *self.checks, network.notes),
+            remedies=(
+                MissingModules(self._install, approvals, agent.install),
+                *self.checks,
+                network.notes,
+                *self._outside(),
+            ),
             begin=network.begin,
         )
         parts = Parts(
@@ -332,6 +338,14 @@ class Composer:
         walled = self.walls.describe() != "host"
         grants = tuple(self.opened.paths)
         return Circumstances(walled=walled, workspace=str(self.workspace), home=str(Path.home()), grants=grants)
+
+    def _outside(self) -> tuple[Outside, ...]:
+        """Which line opens what was missed; without walls there is none."""
+        profile = self.walls.profile
+        if self.walls.describe() == "host":
+            return ()
+        closed = profile.network == "closed"
+        return (Outside(self.hub, closed=closed, grants=tuple(self.opened.paths), place=self.rules.place),)
 
     def _mind(self) -> Mind:
         llm = self.settings.llm

@@ -51,4 +51,15 @@ def network_of(
 
 
 def with_network(profile: Profile, network: tuple[Literal["closed", "proxy", "host"], NetworkRules]) -> Profile:
-    return msgspec.structs.replace(profile, network=network[0], rules=network[1])
+    word, rules = network
+    direct = not_by_proxy(profile.environment.get("no_proxy", ""), rules)
+    environment = profile.environment | ({"no_proxy": direct, "NO_PROXY": direct} if word == "proxy" else {})
+    return msgspec.structs.replace(profile, network=word, rules=rules, environment=environment)
+
+
+def not_by_proxy(names: str, rules: NetworkRules) -> str:
+    """The names of this machine that lead to the sandbox's own loopback: all of `names` (a list with commas) but those
+    that a rule opens, because by these the person means the host's.
+    """
+    opened = {word.rpartition(":")[0] if word.count(":") == 1 else word.strip("[]") for word in rules.allow}
+    return ",".join(name for name in names.split(",") if name not in opened)

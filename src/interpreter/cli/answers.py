@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..text.clean import reveal
+from ..text.cut import width
 from ..text.i18n import _
 from ..types.languages import BY_NAME
 from ..types.ops import ResolveApproval
@@ -176,7 +177,9 @@ def too_long(question: Question) -> bool:
     action = question.action
     if question.request.kind != "run" or action is None:
         return False
-    return action.code.count("\n") + 6 > shutil.get_terminal_size().lines
+    screen = shutil.get_terminal_size()
+    rows = (-(-width(line.expandtabs()) // screen.columns) or 1 for line in reveal(action.code).split("\n"))
+    return sum(rows) + 5 > screen.lines
 
 
 def page(text: str) -> None:

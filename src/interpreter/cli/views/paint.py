@@ -36,7 +36,7 @@ def code_text(code: str, language: str) -> Text:
 
 
 def rule(title: str) -> Rule:
-    return Rule(title, style="dim", align="left", characters="─")
+    return Rule(Text(reveal(title)), style="dim", align="left", characters="─")
 
 
 def question_panel(question: Question) -> RenderableType:

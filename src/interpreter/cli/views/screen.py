@@ -94,7 +94,7 @@ class Screen:
                 self._begin(_("Working"))
             case ModelAsked():
                 self._said = ""
-                self._begin(_("{model} is thinking", model=event.model or _("The model")))
+                self._begin(_("{model} is thinking", model=reveal(event.model) or _("The model")))
                 if self._verbose:
                     self._print(Text(words.asked_line(event), "dim"))
             case ModelAnswered():
@@ -171,7 +171,8 @@ class Screen:
         progress = self._progress
         row = Table.grid(padding=(0, 1))
         share = "" if progress.done is None else bar(progress.done)
-        row.add_row(Spinner("dots", style="cyan"), progress.what, Text(share, "cyan"), Text(progress.text, "dim"))
+        what, text = Text(reveal(progress.what)), Text(reveal(progress.text), "dim")
+        row.add_row(Spinner("dots", style="cyan"), what, Text(share, "cyan"), text)
         return row
 
     def _begin(self, status: str) -> None:
@@ -257,7 +258,7 @@ class Screen:
         self._settle()
         self._call = ""
         if self._verbose:  # the end of the turn says it
-            self._print(Text(_("The model failed: {message}", message=event.message), "yellow"))
+            self._print(Text(_("The model failed: {message}", message=reveal(event.message)), "yellow"))
 
     def _proposed(self, action: Action) -> None:
         self._settle(action)
@@ -301,7 +302,7 @@ class Screen:
         if event.reason == "done" and not self._said and event.text:
             self._draw(Block(event.text))
         if event.reason != "done" and event.text:
-            self._print(Text(event.text, "yellow"))
+            self._print(Text(reveal(event.text), "yellow"))
         if self._verbose:
             self._print(Text(words.turn_line(event), "dim"))
 

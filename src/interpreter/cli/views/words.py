@@ -37,7 +37,7 @@ def hidden_count(code: str) -> int:
 
 def run_question(question: Question) -> str:
     request, action = question
-    language = title(action.language if action else "")
+    language = reveal(title(action.language if action else ""))
     if request.where:
         return _("Run this {language} code ({where})?", language=language, where=request.where)
     return _("Run this {language} code?", language=language)

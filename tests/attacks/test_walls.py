@@ -16,8 +16,7 @@ from tests.conformance.sandbox_world import PYTHON, World, users
 from tests.conformance.test_sandboxes import has_identity, works_here
 from tests.engine import engine
 
-from .field import MODULES, TELLING, attack_all, attack_bare, field_of, snapshot
-from .inside import files, kernel, links, processes
+from .field import TELLING, attack_all, attack_bare, field_of, snapshot
 from .inside.registry import ATTACKS
 from .open_ways import BY_ROOT_ONLY, HERE_STOPPED, OPEN
 
@@ -25,7 +24,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="these backends are Linux's"),
     pytest.mark.skipif(not os.path.exists(PYTHON), reason=f"the attacks run under {PYTHON}"),
 ]
-assert [module.__name__.rpartition(".")[2] for module in (files, processes, kernel, links)] == list(MODULES)
 COUNTED = "threads_instead_of_processes"
 
 
@@ -53,7 +51,7 @@ class Ran:
         before = list(snapshot(world.outside))
         environ = {"PATH": "/usr/bin:/bin", **TELLING}
         self.counted = world.uid != 0 or has_identity(world, backend)
-        self.found = attack_all(world, lambda: Walls(world.profile(backend, environ=environ)))
+        self.found = attack_all(world, lambda argv: Walls(world.profile(backend, environ=environ)).launch(argv))
         after = [one for one in snapshot(world.outside) if not one[0].startswith("moved-")]
         self.changed = [one[0] for one in after if one not in before] + [
             one[0] for one in before if one[0] not in [other[0] for other in after]

@@ -1,6 +1,6 @@
 """Run the tests of control groups in a small virtual machine whose kernel has version 2 with its controllers.
 
-usage: python tools/test_vm.py [test files]          `make test-vm`; 5 to 8 minutes
+usage: python tools/test_vm.py [test files]          `make test-vm`; about 4 minutes
 
 The machine is emulated (no KVM is needed), has no disk and no network, and holds nothing but this source tree, the
 system's Python and what the tests import, in an archive that the kernel unpacks into memory. QEMU and the kernel are

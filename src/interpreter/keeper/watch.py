@@ -32,7 +32,7 @@ FLOOR, FLOOR_SHARE = 512 << 20, 20
 WALK = 5.0
 """Seconds for a look at the folders, during which the tree stands still."""
 SLICE = 0.02
-HURRY = 0.5
+HURRY = 1.0
 """Seconds to stop, where every moment fills the disk further."""
 SETTLE = 0.05
 LONGEST_SETTLE = 1.0

@@ -278,9 +278,12 @@ class Composer:
 
         self.tasks.start(contact())
 
+        # Where somebody types there is time; a run of one task is done before the other readers are loaded.
+        languages = ("python", "shell", "javascript") if self.settings.agent.can_ask else ("python",)
+
         async def rules() -> None:
             try:
-                await asyncio.to_thread(self.rules.warm)
+                await asyncio.to_thread(self.rules.warm, languages)
             except InterpreterError:
                 return  # told by the first verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .. import policy
@@ -35,10 +35,10 @@ class Rulebook:
     def place(self) -> str:
         return str(self._own)
 
-    def warm(self) -> None:
-        """Load what the first verdict needs. Raises PolicyError."""
+    def warm(self, languages: Iterable[str]) -> None:
+        """Load what the first verdict about these needs. Raises PolicyError."""
         with self._lock:
-            self._loaded().warm()
+            self._loaded().warm(languages)
 
     def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
         with self._lock:

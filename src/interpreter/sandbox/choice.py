@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -14,23 +15,22 @@ from ..text.i18n import _
 from ..types.base import Value
 from ..types.walls import BackendName, Launch, Profile
 from .backend import WALLS, Backend
-from .bubblewrap import Bubblewrap
-from .container import Container
-from .host import Host
-from .landlock import Landlock
-from .seatbelt import Seatbelt
 from .seen import recall, remember
 
 FORMAT = 3
 """Raised when the walls change, so that older results of trying are not trusted."""
 PROGRAM = Path(__file__).parents[1] / "keeper" / "walled.py"
-BACKENDS: dict[str, Backend] = {
-    "bubblewrap": Bubblewrap(),
-    "container": Container(),
-    "landlock": Landlock(),
-    "seatbelt": Seatbelt(),
-    "host": Host(),
-}
+
+
+class Backends(dict[str, Backend]):
+    """By name, each loaded when it is asked for: a session needs one, and a start has no time for the others."""
+
+    def __missing__(self, name: BackendName) -> Backend:
+        self[name] = getattr(importlib.import_module(f".{name}", __package__), name.capitalize())()
+        return self[name]
+
+
+BACKENDS = Backends()
 STRONGEST_FIRST = ("seatbelt",) if sys.platform == "darwin" else ("bubblewrap", "container", "landlock")
 
 

@@ -21,6 +21,10 @@ BARE = re.compile(r"(?<![\w:/.~])((?:~/|/)[^\s\"'`“”‘’「」『』，。
 class Granter(Protocol):
     """What this needs of the walls."""
 
+    def settled(self, path: str) -> str:
+        """The path to speak of: what it leads to, where code inside could turn a link on its way; else itself."""
+        ...
+
     def reads(self, path: str) -> bool:
         """Whether code inside can read the path already."""
         ...
@@ -55,7 +59,8 @@ class Grants:
 
     async def offer(self, text: str) -> None:
         """Go through the paths of a task. A refusal is remembered for the session and told to the model."""
-        for path in named_paths(text, Path.home()):
+        for named in named_paths(text, Path.home()):
+            path = self._granter.settled(named)
             if path in self._asked or self._granter.reads(path):
                 continue
             self._asked.add(path)
@@ -65,13 +70,18 @@ class Grants:
             if not self._approvals.can_ask:
                 await self._tell(f"{path} lies outside the sandbox; nobody was there to allow reading it.")
                 continue
-            await self._ask(path)
+            await self._ask(path, named)
 
-    async def _ask(self, path: str) -> None:
+    async def _ask(self, path: str, named: str) -> None:
+        question = _("This lies outside the sandbox. May the code read it (only read) in this session?")
+        if path != named:
+            question = _(
+                "{name} leads to this place outside the sandbox. May the code read it (only read)?", name=named
+            )
         request = ApprovalRequested(
             approval=new_id("ap"),
             kind="grant",
-            question=_("This lies outside the sandbox. May the code read it (only read) in this session?"),
+            question=question,
             subject=path,
         )
         answer, _edited = await self._approvals.ask(request)

@@ -16,6 +16,12 @@ class WalledGrants:
     def __init__(self, walls: Walls, kernels: Kernels) -> None:
         self._walls, self._kernels = walls, kernels
 
+    def settled(self, path: str) -> str:
+        profile, real = self._walls.profile, os.path.realpath(path)
+        written = (profile.workspace, *profile.writable)
+        turned = any(within(os.path.realpath(place), written) for place in Path(path).parents)
+        return real if turned else path
+
     def reads(self, path: str) -> bool:
         profile = self._walls.profile
         if self._walls.describe() == "host":

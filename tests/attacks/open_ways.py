@@ -77,3 +77,11 @@ BY_ROOT_ONLY = (
     "way_out_of_the_control_group",
 )
 """An ordinary user cannot do these even without walls: the control is root's."""
+RUNS_LATER = {
+    "module_of_the_tools_name": "`python -m interpreter` where an `interpreter.py` lies; the command `interpreter` "
+    "does not look there",
+    "program_of_the_project": "a script of the project that you start",
+    "recipe_of_the_project": "`Makefile` and the like, when you run them",
+    "tests_of_the_project": "`conftest.py` and all of the project's code, when you run it",
+}
+"""What the code may write because that is its work, and what runs when the person runs the project."""

@@ -286,3 +286,32 @@ def test_a_large_folder_is_gone_through_in_turns(tmp_path: Path) -> None:
     assert not watch.through
     assert first | place.names(watch.check(whole=True)) == {"d999/.git", "d1/.git"}
     assert watch.through
+
+
+def test_a_repository_that_was_moved_is_moved_back(tmp_path: Path) -> None:
+    place = Place(Path(os.path.realpath(tmp_path)), walled=False)
+    git(place.work, "init")
+    git(place.work, "commit", "--allow-empty", "-m", "x")
+    time.sleep(0.06)
+    watch = place.watch()
+    (place.work / "deep").mkdir()
+    os.rename(place.work / ".git", place.work / "deep" / "old")
+    git(place.work, "init")
+    git(place.work, "config", "core.fsmonitor", "evil")
+    git(place.work / "deep", "config", "--file", "old/config", "core.pager", "evil")
+    taken = watch.check()
+    assert place.names(taken) == {".git", ".git/config"} and any("deep/old" in one.reason for one in taken)
+    assert watch.check() == []
+    log = subprocess.run(["git", "log", "--format=%s"], cwd=place.work, check=True, capture_output=True, text=True)
+    assert log.stdout == "x\n"
+    assert "evil" not in (place.work / ".git" / "config").read_text(encoding="utf-8")
+
+
+def test_a_repository_that_was_moved_away_while_nothing_stands_there(tmp_path: Path) -> None:
+    place = Place(Path(os.path.realpath(tmp_path)), walled=False)
+    git(place.work, "init")
+    time.sleep(0.06)
+    watch = place.watch()
+    os.rename(place.work / ".git", place.work / "old")
+    assert place.names(watch.check()) == {".git"}
+    assert (place.work / ".git" / "objects").is_dir() and watch.check() == []

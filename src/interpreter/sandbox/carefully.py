@@ -133,6 +133,47 @@ def _remove(fd: int, name: str) -> None:
         os.unlink(name, dir_fd=fd)
 
 
+def moved_to(top: str, path: str, identity: tuple[int, int]) -> str:
+    """Where the folder of that device and number lies now: beside `path`, or one folder further down; else empty."""
+    above = path.rpartition("/")[0]
+    try:
+        fd = open_folder(top, above)
+    except OSError:
+        return ""
+    try:
+        beside = names_in(fd)
+        found = _folder_of(fd, beside, identity)
+        for name in beside:
+            if not found and (below := open_below(fd, name)) is not None:
+                inner = _folder_of(below, names_in(below), identity)
+                os.close(below)
+                found = inner and f"{name}/{inner}"
+    finally:
+        os.close(fd)
+    return found and f"{above}/{found}".lstrip("/")
+
+
+def _folder_of(fd: int, names: list[str], identity: tuple[int, int]) -> str:
+    for name in names:
+        with contextlib.suppress(OSError):
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode) and (found.st_dev, found.st_ino) == identity:
+                return name
+    return ""
+
+
+def move_back(top: str, source: str, path: str) -> None:
+    """Move a folder within `top`, where nothing is; both relative to it. Raises OSError."""
+    ends = [one.rpartition("/") for one in (source, path)]
+    fds: list[int] = []
+    try:
+        fds += [open_folder(top, above) for above, _slash, _name in ends]
+        os.rename(ends[0][2], ends[1][2], src_dir_fd=fds[0], dst_dir_fd=fds[1])
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 def put_back(top: str, path: str, content: Content) -> None:
     """Write a file anew where nothing is. Raises OSError."""
     above, _slash, name = path.rpartition("/")

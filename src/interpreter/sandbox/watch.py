@@ -16,7 +16,18 @@ import msgspec
 from ..types.base import Value
 from ..types.walls import Profile
 from .backend import written
-from .carefully import Content, content_of, names_in, open_below, open_folder, put_back, same, take_away
+from .carefully import (
+    Content,
+    content_of,
+    move_back,
+    moved_to,
+    names_in,
+    open_below,
+    open_folder,
+    put_back,
+    same,
+    take_away,
+)
 from .closed import own_folders, protected
 from .folders import Folders
 from .gitfolders import Files, Finding, dangers, entries, looks_like_git, parts_of, plain
@@ -181,13 +192,17 @@ class Watch:
         if looks_like_git(names):
             yield place
 
-    def _check(self, place: Place) -> list[Taken]:
+    def _check(self, place: Place, *, moved: bool = False) -> list[Taken]:
         before, found = self._memory.paths.get(place.full), lstat(place.full)
+        last = os.path.basename(place.path)
+        known = before is not None and found is not None and before.identity == (found.st_dev, found.st_ino)
+        if last == ".git" and before is not None and not known and not moved:
+            taken = self._moved_git(place, before, there=found is not None)
+            if taken:
+                return [*taken, *self._check(place, moved=True)]
         if found is None:
             return self._put_all_back(place, before)
-        last = os.path.basename(place.path)
-        untouched = before is not None and before.identity == (found.st_dev, found.st_ino)
-        if untouched and self._walled and place.full not in self._opened:
+        if known and self._walled and place.full not in self._opened:
             return []
         if last == ".git" or (before is None and os.path.isdir(f"{place.full}/objects")):
             return self._check_git(place, before)
@@ -200,6 +215,28 @@ class Watch:
                 continue
             taken.append(self._take(place.below(name), "it was changed, and it runs by itself", old, new is not None))
         return taken
+
+    def _moved_git(self, place: Place, before: Before, *, there: bool) -> list[Taken]:
+        """Move a repository back that was moved a little way off, and take away what stands in its place."""
+        source = moved_to(place.top, place.path, before.identity)
+        if not source or not self._is_repository(place.top, source):
+            return []
+        taken = [self._take(place, "it stands in place of what was there")] if there else []
+        try:
+            move_back(place.top, source, place.path)
+        except OSError:
+            return taken
+        return [*taken, Taken(path=place.full, kept="", reason=f"it was moved to {source}", restored=True)]
+
+    def _is_repository(self, top: str, path: str) -> bool:
+        try:
+            fd = open_folder(top, path)
+        except OSError:
+            return False
+        try:
+            return looks_like_git(names_in(fd))
+        finally:
+            os.close(fd)
 
     def _put_all_back(self, place: Place, before: Before | None) -> list[Taken]:
         if before is None or not before.files:

@@ -15,6 +15,7 @@ from ..types.actions import Completion
 MOST_FACTS = 8
 MOST_CHARS = 400
 NOT_FOUND = re.compile(r"(?:^|: )(?:line \d+: )?([\w.+-]{1,60}): (?:command )?not found", re.MULTILINE)
+NO_PIP = re.compile(r"externally-managed-environment|: No module named pip$", re.MULTILINE)
 PACKAGES = {
     "jq": "jq", "rg": "ripgrep", "fd": "fd-find", "tree": "tree", "convert": "imagemagick", "magick": "imagemagick",
     "ffmpeg": "ffmpeg", "sqlite3": "sqlite3", "unzip": "unzip", "zip": "zip", "7z": "p7zip-full", "xz": "xz-utils",
@@ -65,6 +66,11 @@ def _from_context(context: dict[str, Any]) -> Iterator[str]:
 
 
 def _from_output(output: str) -> Iterator[str]:
+    if NO_PIP.search(output):
+        yield (
+            "this Python takes no packages from pip; `%pip install NAME` in Python installs into the project's "
+            "environment, and `python3 -m venv .venv && .venv/bin/pip install NAME` into one of its own"
+        )
     for match in NOT_FOUND.finditer(output[-4000:]):
         command = match.group(1)
         package = PACKAGES.get(command)

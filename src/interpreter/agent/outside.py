@@ -30,6 +30,7 @@ NO_NETWORK = re.compile(
     r"|[Cc]ould not resolve (?:host|hostname)|unable to resolve host|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)"
     r"|NewConnectionError|ConnectError|Failed to establish a new connection|Temporary failure resolving"
     r"|[Ff]ailed to connect to |Could not connect to |ECONNREFUSED|Connection refused|dial tcp: lookup "
+    r"|\(from versions: none\)"
 )
 NAME = r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}"
 HOSTS = (

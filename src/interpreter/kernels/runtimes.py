@@ -74,7 +74,8 @@ def shell_runtime(options: KernelOptions) -> Runtime:
         if program := shutil.which(name):
             driver = guest_source(f"{name}_driver.sh")
             argv = (program, *arguments)
-            return Runtime(language="shell", dialect="bash", argv=argv, driver=driver, readable=reach(program))
+            readable = (*options.readable, *reach(program))  # `python3` and `pip` there are the environment's
+            return Runtime(language="shell", dialect="bash", argv=argv, driver=driver, readable=readable)
     raise missing("shell")
 
 

@@ -91,7 +91,6 @@ def test_plan_runs_no_tool() -> None:
         ("shell", "mytool 'a b|c*'", 'command: "mytool a?b?c[*]"'),
         ("shell", "kubectl -n prod get pods", 'command: "kubectl -n prod get pods"'),
         ("shell", "echo x > ~/notes.txt", 'writes: "~/notes.txt"'),
-        ("python", "print(1)", 'language: "python"'),
     ],
 )
 def test_the_rule_that_is_proposed_covers_what_was_asked(language: str, code: str, line: str) -> None:
@@ -99,6 +98,12 @@ def test_the_rule_that_is_proposed_covers_what_was_asked(language: str, code: st
     rule, _covers = policy.narrow_rule(language, code, policy.judge(language, code, AUTO))
     assert line in rule
     assert load_policy(session=(rule,)).judge(language, code, AUTO).covered
+
+
+def test_no_rule_is_proposed_for_a_whole_language() -> None:
+    policy = load_policy()
+    for language, code in (("python", "print(1)"), ("javascript", "console.log(1)"), ("ruby", "puts 1")):
+        assert policy.narrow_rule(language, code, policy.judge(language, code, AUTO)) == ("", ())
 
 
 def test_what_else_it_would_allow_is_shown() -> None:

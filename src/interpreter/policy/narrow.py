@@ -18,11 +18,10 @@ from .rules import Rule
 
 OPEN: dict[str, tuple[str, ...]] = {
     **SUBCOMMANDS,
-    "git": (*SUBCOMMANDS["git"], "add", "commit", "fetch", "stash", "switch"),
+    "git": (*SUBCOMMANDS["git"], "add", "commit", "fetch"),
     "npm": (*SUBCOMMANDS["npm"], "test", "ci", "run"),
     "cargo": ("tree", "metadata", "build", "test", "check", "clippy", "fmt", "doc"),
     "go": ("list", "version", "env", "build", "test", "vet", "fmt", "mod"),
-    "docker": (*SUBCOMMANDS["docker"], "build"),
 }
 """Subcommands that are given with whatever stands behind them; all else is given word by word."""
 WHOLE = ("pytest", "ruff", "mypy", "pyright", "black", "isort", "flake8", "eslint", "prettier", "tsc", "mkdir", "touch")
@@ -40,9 +39,7 @@ def narrow_rule(rules: Sequence[Rule], language: str, code: str, verdict: Verdic
     if language == "shell":
         return _for_commands(reading, code)
     if verdict.decision == "allow":
-        return _yaml(f"all-{language}", "You said always.", [("language", (language,)), ("sandbox", ("inside",))]), (
-            f"any code in {language} inside the sandbox that no other rule asks about or denies",
-        )
+        return "", ()  # a rule for a whole language would be no narrow one: such a yes holds for the session
     return _for_calls(reading, language, verdict)
 
 

@@ -28,7 +28,8 @@ CARRIERS: dict[str, Handler] = {
          "yarn", "bundle", "pixi"), carriers.runner,
     ),
     **dict.fromkeys(
-        ("tar", "rsync", "zip", "sort", "make", "scp", "sftp", "split", "entr", "man", "wget", "tcpdump"),
+        ("tar", "rsync", "zip", "sort", "make", "scp", "sftp", "split", "entr", "man", "wget", "tcpdump",
+         "rg", "bat", "ag", "go"),
         vcs.option_codes,
     ),
     "env": wrappers.environment, "command": wrappers.looked_up, "xargs": carriers.arguments_from_input,

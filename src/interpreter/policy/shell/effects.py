@@ -101,6 +101,33 @@ def read_all(values: str = "", long_values: str = "", skip: int = 0) -> Rule:
     return rule
 
 
+def writes_option(*names: str, values: str = "", long_values: str = "") -> Rule:
+    """Programs that read their operands and write the file that an option names."""
+
+    def rule(words: Words) -> Effects:
+        target = value(words, *names)
+        reads = tuple(word for word in operands(words, values, long_values) if word not in ("-", target))
+        return Effects(writes=(target,) if target and target != "-" else (), reads=reads)
+
+    return rule
+
+
+def last_is_written(values: str = "", long_values: str = "") -> Rule:
+    """Programs that read their first operand and write their second."""
+
+    def rule(words: Words) -> Effects:
+        found = operands(words, values, long_values)
+        return Effects(reads=tuple(found[:1]), writes=tuple(path for path in found[1:2] if path != "-"))
+
+    return rule
+
+
+def query(words: Words) -> Effects:
+    """yq"""
+    found = tuple(operands(words, "opI", "output-format input-format indent")[1:])
+    return Effects(writes=found) if has(words, "i", "--inplace", "--in-place") else Effects(reads=found)
+
+
 def copy(words: Words) -> Effects:
     target = value(words, "-t", "--target-directory")
     paths = operands(words, "tSmog", "target-directory suffix mode owner group")
@@ -219,7 +246,8 @@ def repository(words: Words) -> Effects:
         return Effects(deletes=tuple(operands(rest)), recursive=has(rest, "r"))
     if rest[0] == "clean" and has(rest, "f", "--force") and not has(rest, "n", "--dry-run"):
         return Effects(deletes=tuple(operands(rest, "e")) or ("./*",), recursive=has(rest, "d"))
-    return Effects(hosts=tuple(hosts))
+    target = next((word[9:] for word in rest if word.startswith("--output=")), "") or value(rest, "--output")
+    return Effects(hosts=tuple(hosts), writes=(target,) if target else ())
 
 
 FIND_NARROWS = (
@@ -227,6 +255,9 @@ FIND_NARROWS = (
     "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-anewer", "-cnewer", "-perm", "-user", "-group", "-uid", "-gid",
     "-empty", "-links", "-inum", "-samefile", "-lname", "-nouser", "-nogroup", "-executable", "-used",
 )  # fmt: skip
+
+
+FIND_WRITES = ("-fprint", "-fprint0", "-fprintf", "-fls")
 
 
 def found_by(tests: Words, starts: Words) -> list[str]:
@@ -247,10 +278,11 @@ def find(words: Words) -> Effects:
     while at < len(words) and not words[at].startswith(("-", "(", "!")):
         starts.append(words[at])
         at += 1
+    named = tuple(two for one, two in zip(words[at:], words[at + 1 :], strict=False) if one in FIND_WRITES)
     if "-delete" not in words[at:]:
-        return Effects(reads=tuple(starts))
+        return Effects(reads=tuple(starts), writes=named)
     places = found_by(words[at:], starts)
-    return Effects(deletes=tuple(places), recursive=UNKNOWN not in places[0])
+    return Effects(deletes=tuple(places), writes=named, recursive=UNKNOWN not in places[0])
 
 
 def unpack(words: Words) -> Effects:
@@ -271,11 +303,15 @@ RULES: dict[str, Rule] = {
     "mkdir": write_all("m", "mode"), "chmod": write_all(skip=1), "chown": write_all(skip=1), "chgrp": write_all(skip=1),
     "mv": copy, "cp": copy, "install": copy, "ln": link, "dd": raw_copy, "sed": edit_stream,
     "cat": read_all(), "tac": read_all(), "head": read_all("nc", "lines bytes"), "tail": read_all("nc", "lines bytes"),
-    "less": read_all(), "more": read_all(), "nl": read_all(), "bat": read_all(), "xxd": read_all("lcgs"),
+    "less": read_all(), "more": read_all(), "nl": read_all(), "bat": read_all(), "xxd": last_is_written("lcgsno"),
     "hexdump": read_all("nse"), "od": read_all("AtjNw"), "strings": read_all("nt"), "base64": read_all("w", "wrap"),
-    "sort": read_all("kt", "key"), "uniq": read_all("fsw"), "wc": read_all(), "diff": read_all("UC"), "cmp": read_all(),
+    "sort": writes_option("-o", "--output", values="ktoST", long_values="key output"), "uniq": last_is_written("fsw"),
+    "wc": read_all(), "diff": read_all("UC"), "cmp": read_all(),
     "cut": read_all("dfcb"), "md5sum": read_all(), "sha256sum": read_all(), "file": read_all(), "stat": read_all("cf"),
-    "source": read_all(), ".": read_all(), "openssl": read_all(), "gpg": read_all(), "zip": read_all(),
+    "source": read_all(), ".": read_all(), "zip": read_all(), "yq": query,
+    "openssl": writes_option("-out"), "gpg": writes_option("-o", "--output", values="or", long_values="output"),
+    "iconv": writes_option("-o", "--output", values="fto", long_values="output from-code to-code"),
+    "tree": writes_option("-o", values="oLPI"), "xmllint": writes_option("-o", "--output", values="o"),
     "grep": search, "egrep": search, "fgrep": search, "rg": search, "curl": fetch, "wget": fetch, "scp": far_copy,
     "rsync": far_copy, "sftp": far_copy, "ssh": login, "slogin": login, "nc": connect, "ncat": connect,
     "netcat": connect, "telnet": connect, "ping": names_host, "dig": names_host, "nslookup": names_host,

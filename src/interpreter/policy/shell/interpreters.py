@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
-from .options import spec, take
+from .options import operands, spec, take
 from .state import SPLIT, Machine, Run, child, clean, known, written
 from .words import unescape
 
@@ -262,10 +263,18 @@ def awk_commands(text: str) -> tuple[list[str], bool]:
     return codes, certain
 
 
+SED_WRITES = re.compile(
+    r"(?:^|[;{}\n])[ \t]*(?:\d+|\$|/[^/\n]*/)?[ \t]*!?[ \t]*[wW][ \t]*[\w./~$]"
+    r"|s(\W)(?:(?!\1)[^\\\n]|\\.)*+\1(?:(?!\1)[^\\\n]|\\.)*+\1[gpimIM0-9]*w"
+)
+
+
 def editor(machine: Machine, run: Run) -> str | None:
     """vim, ed, sed: their scripts can start commands."""
     name = run.words[0].rpartition("/")[2]
     machine.emit(run)
+    given = [two for one, two in pairwise(run.words) if one in ("-e", "--expression")]
+    scripts = given or operands(run.words, "fl", "file line-length")[:1]
     for word in run.words[1:]:
         if name in ("sed", "gsed"):
             starts = re.search(r"(?:^|[;{}\n])[ \t]*(?:\d+|\$|/[^/\n]*/)?[ \t]*!?[ \t]*e(?:\s|$)", word)
@@ -274,6 +283,8 @@ def editor(machine: Machine, run: Run) -> str | None:
             )
             if (starts and not word.startswith("-")) or flag:
                 machine.note("a sed script that starts commands")
+            if word in scripts and SED_WRITES.search(word):
+                machine.note("a sed script that writes files")
         elif name == "gdb" and re.match(r"\s*(shell|!|python|py|pipe|call|source|guile|make)\b|!", word):
             machine.note("a debugger that starts commands")
         elif (

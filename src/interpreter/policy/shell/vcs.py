@@ -95,10 +95,14 @@ def option_codes(machine: Machine, run: Run) -> str | None:
                      "--rsh-command", "--new-volume-script"),
              "rsync": ("-e", "--rsh", "--rsync-path"), "zip": ("-TT", "--unzip-command"),
              "sort": ("--compress-program",), "make": ("SHELL",), "scp": ("-S",), "sftp": ("-S",),
-             "split": ("--filter",), "entr": (), "man": ("-P", "--pager"), "less": (), "nmap": (),
-             "wget": ("--use-askpass",), "tcpdump": ("-z",), "openssl": (), "ssh-keygen": ("-D",)}[name]  # fmt: skip
+             "split": ("--filter",), "entr": (), "man": ("-P", "--pager", "-H", "--html"), "less": (), "nmap": (),
+             "wget": ("--use-askpass",), "tcpdump": ("-z",), "openssl": (), "ssh-keygen": ("-D",),
+             "rg": ("--pre", "--hostname-bin"), "bat": ("--pager",), "ag": ("--pager",),
+             "go": ("-exec", "-toolexec", "-vettool")}[name]  # fmt: skip
     for at, word in enumerate(run.words[1:], 1):
         option, equals, value = word.partition("=")
+        if word[:2] in takes and not word.startswith("--"):
+            option, equals, value = word[:2], word[2:], word[2:].removeprefix("=")
         if option not in takes:
             continue
         code = value if equals else "".join(run.words[at + 1 : at + 2])

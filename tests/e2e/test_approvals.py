@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_e130_unattended_a_question_is_a_no_with_the_line_to_add(world: World) -
     assert "rule production-context (built-in)" in world.told(1)
     assert f"add to {world.data / 'policy.yaml'}" in done.err
     told = done.err.split("below `rules:`\n")[1].splitlines()
-    rule = "\n".join(line for line in told if line.startswith("  "))
+    rule = "\n".join(takewhile(lambda line: line.startswith("  "), told))
     policy(world, f"version: 1\nrules:\n{rule}\n")
     world.serve(PRODUCTION, "Looked.")
     assert world.run("-y", "look").code == 0 and len(world.of(ActionStarted)) == 1

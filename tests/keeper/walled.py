@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -109,6 +110,7 @@ def in_child(uid: int, work: Callable[[], bytes]) -> bytes:
     """What `work` returns as that user, or the name and the words of what it raises."""
     # Our library may be closed to that user: what is needed there is loaded here.
     codecs.lookup("ascii")
+    importlib.import_module("ctypes")
     read, write = os.pipe()
     with warnings.catch_warnings():
         # Other threads of the tests hold no lock that the child needs.

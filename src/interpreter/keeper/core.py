@@ -292,6 +292,10 @@ class Keeper:
                 kernel.kill("the keeper ends")
         for _ in range(10):
             tree.kill([pid for pid in tree.descendants([os.getpid()]) if pid != os.getpid()])
+        for process in self.reaper.processes:
+            # Nobody else will take it away, and one of each session would be left.
+            if process.group:
+                process.group.remove()
         if self.host:
             self.host.close_soon()
 

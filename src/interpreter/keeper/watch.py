@@ -67,8 +67,6 @@ class Watch:
         self._disk: Disk | None = None
         self._timer: Timer | None = None
         self._before = self._last = tree.Machine(0, 0, 0, 0)
-        self._at_first = 0
-        """Resident bytes when the execution began."""
         self._looked = 0.0
         self._ooms = self._refused = 0
         self._most = 0
@@ -97,8 +95,7 @@ class Watch:
     def begin(self, execution: Execution) -> None:
         process = self._kernel.process
         members = process.members() if process and process.alive else []
-        cpu, self._at_first = process.usage(members) if process and members else (0.0, 0)
-        execution.begin(members, cpu)
+        execution.begin(members, process.usage(members)[0] if process and members else 0.0)
         self._execution, bounds = execution, execution.limits
         self._bounds = bounds
         self._before = self._last = tree.machine()
@@ -200,7 +197,7 @@ class Watch:
         self._most = max(self._most, len(members))
         cpu, memory = execution.sample(members, process.usage(members))
         # Processes first: to look at the memory of many that fork can take very long.
-        text = self._processes(members) or self._memory(members, memory)
+        text = self._processes(members) or self._memory(process, members, memory)
         most = self._bounds.get("cpu")
         if text:
             self._over(process, text)
@@ -208,16 +205,16 @@ class Watch:
             self._over(process, f"cpu: {most:g} s allowed, {cpu:.3g} s used", thin=self._kernel.current is None)
         return members
 
-    def _memory(self, members: list[int], resident: int) -> str:
+    def _memory(self, process: Process, members: list[int], resident: int) -> str:
         limit = self._bounds.get("memory")
         shared = self._last.shared
-        # Pages that several processes share are counted in each; what the machine has lost is an upper bound.
-        taken = self._before.available - self._last.available + self._at_first
-        suspect = (resident > limit and taken > limit / 2) or shared > limit if limit else False
         began = time.monotonic()
-        if limit and suspect and began >= self._next_sum:
+        if limit and (resident > limit or shared > limit) and began >= self._next_sum:
+            # Pages that several processes share were counted in each. To count them once can take long, and waits for
+            # whoever is just forking.
+            frozen = process.freeze(self._core)
             used = self._used(members)
-            # To count shared pages once can take long.
+            tree.thaw(frozen)
             self._next_sum = time.monotonic() + 10 * (time.monotonic() - began)
             if used > limit:
                 return f"memory: {amount(limit)} allowed, {amount(used)} in use by {len(members)} processes"
@@ -296,7 +293,7 @@ class Watch:
         if text.startswith("memory"):
             limit = self._bounds.get("memory")
             # What is still too large now is the kernel itself.
-            still = limit and self._used(process.members()) > limit
+            still = limit and self._used(list(self._core)) > limit
             grace = 0.0 if still or (again and not ended) else grace
         self._kernel.over(text, grace)
         if thin:

@@ -31,6 +31,7 @@ from interpreter.types.walls import MIB, Launch, Limits, Profile
 PYTHON = "/usr/bin/python3"
 LIMITS = Limits(memory=2048 * MIB, processes=40, file_size=64 * MIB, open_files=256)
 ORDINARY = 1000
+PR_SET_DUMPABLE = 4
 
 
 class Done(NamedTuple):
@@ -236,6 +237,8 @@ def become(uid: int, make: Callable[[], Launch], fds: list[int]) -> None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
+            # As after an exec: its own entries in /proc are its own.
+            keeper_walls.prctl(PR_SET_DUMPABLE, 1)
             system.system.cache_clear()
             seen.machine.cache_clear()
             if not os.access(sys.executable, os.X_OK):

@@ -55,6 +55,7 @@ def failed(path: Path, said: str) -> Completion:
         ("python3 -m pip install six", NONE, (REGISTRIES,)),
         ("pip install -i http://127.0.0.1:80/simple six", NONE, ("127.0.0.1",)),
         ("pip install -i http://127.0.0.1:8080/simple six", NONE, ("127.0.0.1:8080",)),
+        ("pip install -i https://pip.example.com/simple six", NONE, ("pip.example.com",)),
         ("python a.py", "HTTPSConnectionPool(host='api.example.com', port=8443): Max retries exceeded ... "
          "NewConnectionError", ("api.example.com:8443",)),
         ("go mod download", "dial tcp: lookup proxy.golang.org: Temporary failure in name resolution", (REGISTRIES,)),

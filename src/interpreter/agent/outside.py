@@ -9,6 +9,7 @@ import asyncio
 import re
 from typing import NamedTuple
 
+from ..keeper.hosts import GROUPS
 from ..kernels.output import read_head_tail
 from ..text.i18n import _
 from ..types.actions import Action, Completion
@@ -105,7 +106,8 @@ def look(code: str, said: str) -> Missed:
                 found[host.rstrip(".") if port in STANDARD else f"{host}:{port}"] = None
         if found:
             break
-    if INSTALLERS.search(code) and not any(map(is_here, found)):
+    # An installer that names no host, or well-known ones, needs more of them than the first that it missed.
+    if INSTALLERS.search(code) and all(host in GROUPS[REGISTRIES[1:]] for host in found):
         return Missed((REGISTRIES,))
     return Missed(tuple(found)[:TOLD])
 

@@ -166,7 +166,7 @@ def signal_by_the_kernels_hand(world: World) -> bool:
 
 
 def arrives(world: World, before: int) -> bool:
-    for _ in range(100):
+    for _ in range(40):
         if signals_of(world) > before:
             return True
         time.sleep(0.01)

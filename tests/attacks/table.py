@@ -60,10 +60,11 @@ def section() -> str:
     total = len(ATTACKS) + len(PLANTS) + len(RELAYS)
     lacking = ", ".join(plain(name) for name in sorted(HERE_STOPPED))
     sentences = (
-        f"Each of the {total} attempts is made on every backend, as root and as an ordinary user, and once more without",
-        f"walls, where it comes through; {len(BY_ROOT_ONLY)} of them only as root there, because the kernel refuses them to",
-        f"ordinary users anyway. {len(alone)} come through as soon as the one wall that holds them is taken away, although",
-        f"all others stand. {len(HERE_STOPPED)} need what not every machine has, and may fail without walls, too: {lacking}.",
+        f"Each of the {total} attempts is made on every backend, as root and as an ordinary user, and once more",
+        f"without walls, where it comes through; {len(BY_ROOT_ONLY)} of them only as root there, because the kernel",
+        f"refuses them to ordinary users anyway. {len(alone)} come through as soon as the one wall that holds them is taken",
+        f"away, although all others stand. {len(HERE_STOPPED)} need what not every machine has, and may fail without walls,",
+        f"too: {lacking}.",
     )
     lines += ["", *textwrap.wrap(" ".join(sentences), 150), ""]
     for backend, shown in BACKENDS.items():

@@ -179,6 +179,7 @@ class Gate:
             subject=action.sha256,
             where=where,
             reasons=tuple(reason for reason in verdict.reasons if reason.decision != "allow"),
+            unknown=verdict.unknown,
             proposal=rule,
             covers=covers,
             deadline=earlier.request.deadline if earlier is not None else None,

@@ -8,6 +8,7 @@ import msgspec
 
 from ..text.cut import head_tail
 from ..text.i18n import _
+from ..text.verdicts import layer_word, subject_words, unclear
 from ..types.rules import Mode, Reason, Verdict
 
 MOST = 700
@@ -46,9 +47,11 @@ def for_person(verdict: Verdict, place: str, rule: str) -> str:
         rule: a rule that would allow it, as YAML, where one is enough.
     """
     reasons = strictest(verdict)
-    lines = [person_line(reason) for reason in grouped(reasons)]
+    shown = [msgspec.structs.replace(reason, subject=subject_words(reason.subject)) for reason in reasons]
+    lines = [person_line(reason) for reason in grouped(shown)]
     if not lines:
         lines = [_("Not run: the rules do not allow it.")]
+    lines += [_("Not understood: {what}", what=unclear(one)) for one in verdict.unknown[:3]]
     if rule:
         lines.append(_("To allow it without a question, add to {path}, below `rules:`", path=place))
         lines.append("\n".join("  " + line for line in rule.rstrip().splitlines()))
@@ -58,7 +61,7 @@ def for_person(verdict: Verdict, place: str, rule: str) -> str:
 
 
 def person_line(reason: Reason) -> str:
-    fields = {"rule": reason.rule, "layer": layer_word(reason.layer), "reason": sentence(reason.text)}
+    fields = {"rule": reason.rule, "layer": layer_word(reason.layer), "reason": sentence(_(reason.text))}
     if reason.decision == "deny":
         line = _("Rule {rule} ({layer}) denies it: {reason}", **fields)
     else:
@@ -111,18 +114,6 @@ def grouped(reasons: Sequence[Reason]) -> list[Reason]:
 
 def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "。")) else text + "."
-
-
-def layer_word(layer: str) -> str:
-    return {
-        "built-in": _("built-in"),
-        "administrator": _("administrator"),
-        "user": _("your policy"),
-        "project": _("the project's policy"),
-        "command line": _("command line"),
-        "mode": _("mode"),
-        "session": _("this session"),
-    }.get(layer, layer)
 
 
 def waiting_text(session: str, approval: str, flags: str, *, by_yes: bool) -> str:

@@ -15,6 +15,7 @@ from ..errors import UsageError
 from ..text.clean import clean_text
 from ..text.cut import fit
 from ..text.i18n import _
+from ..text.verdicts import subject_words, unclear
 from ..types.languages import canonical
 from .arguments import Arguments, Parser, add_setting_flags, read, settle
 from .configure import find_workspace, read_settings
@@ -150,11 +151,11 @@ def _tell(said: Said, *, unattended: bool) -> None:
     for reason in verdict.reasons:
         _write(f"  {reason.decision:5} {reason.rule} ({_layer(reason.layer)}): {_line(_(reason.text))}")
         if reason.subject:
-            _write(f"        {_line(reason.subject)}")
+            _write(f"        {_line(subject_words(reason.subject))}")
     if not verdict.reasons:
         _write("  " + _("No rule is about it."))
     for one in verdict.unknown:
-        _write("  " + _("Not understood: {what}", what=_line(one)))
+        _write("  " + _("Not understood: {what}", what=_line(unclear(one))))
     _write(_("What was understood:"))
     rows = (
         (_("commands"), said.commands), (_("calls"), said.calls), (_("deletes"), said.deletes),
@@ -196,7 +197,7 @@ def _replay(rulings: Rulings, _settings: Settings, words: Sequence[str], found: 
 
 
 def _row(row: Replayed) -> str:
-    why = ", ".join(row.rules) or "; ".join(row.unknown)
+    why = ", ".join(row.rules) or "; ".join(map(unclear, row.unknown))
     then = {"ran": _("ran"), "asked": _("asked"), "denied": _("denied"), "not run": _("not run")}[row.then]
     first = row.code.strip().split("\n")[0]
     told = _("then: {what}", what=then)

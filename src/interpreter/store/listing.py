@@ -11,6 +11,7 @@ from ..text.clean import clean_text, show_hidden
 from ..text.cut import fit
 from ..text.i18n import _
 from ..text.redact import redact
+from ..text.verdicts import unclear
 from ..types.base import Value
 from ..types.events import (
     ActionFinished,
@@ -153,7 +154,8 @@ def told_of_rest(stored: Stored) -> str:
     match event:
         case ActionJudged() if event.decision != "allow":
             rules = ", ".join(reason.rule for reason in event.reasons if reason.decision == event.decision)
-            return _("Judged: {decision} ({rules})", decision=event.decision, rules=rules or "; ".join(event.unknown))
+            why = rules or "; ".join(map(unclear, event.unknown))
+            return _("Judged: {decision} ({rules})", decision=event.decision, rules=why)
         case ApprovalRequested():
             return _("Asked: {what}", what=event.question or event.kind)
         case ApprovalResolved():

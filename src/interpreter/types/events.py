@@ -135,6 +135,8 @@ class ApprovalRequested(Value, tag="approval_requested"):
     """input: do not echo."""
     reasons: tuple[Reason, ...] = ()
     """The rules that ask, where rules do."""
+    unknown: tuple[str, ...] = ()
+    """run: what the rules could not understand, which asks by itself; as in `Verdict`."""
     proposal: str = ""
     """The narrowest useful rule that `always` would write to the person's policy, as YAML; empty: `always` counts for
     this session."""

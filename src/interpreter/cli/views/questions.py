@@ -7,6 +7,7 @@ import time
 from ...text.clean import reveal
 from ...text.i18n import _
 from ...text.lookalike import MOST, lookalikes
+from ...text.verdicts import layer_word, subject_words, unclear
 from ...types.rules import Reason
 from ..contract import Question
 from .words import hidden_count, hidden_warning, run_question
@@ -54,6 +55,7 @@ def question_lines(question: Question) -> list[str]:
         if request.subject:
             lines.append(reveal(request.subject))
     lines += [reason_line(reason) for reason in request.reasons]
+    lines += [_("Not understood: {what}", what=reveal(unclear(one))) for one in request.unknown[:MOST]]
     lines += proposal_lines(question)
     if request.deadline is not None:
         lines.append(deadline_line(request.deadline))
@@ -64,12 +66,12 @@ def question_lines(question: Question) -> list[str]:
 
 def reason_line(reason: Reason) -> str:
     """Why a rule wants it asked, or denies it."""
-    fields = {"rule": reason.rule, "layer": reason.layer, "reason": reveal(_(reason.text))}
+    fields = {"rule": reason.rule, "layer": layer_word(reason.layer), "reason": reveal(_(reason.text))}
     if reason.decision == "deny":
         line = _("Rule {rule} ({layer}) denies it: {reason}", **fields)
     else:
         line = _("Rule {rule} ({layer}) asks: {reason}", **fields)
-    return line + (f"\n  {reveal(reason.subject)}" if reason.subject else "")
+    return line + (f"\n  {reveal(subject_words(reason.subject))}" if reason.subject else "")
 
 
 def proposal_lines(question: Question) -> list[str]:

@@ -13,6 +13,7 @@ from .inside import files, kernel, links, processes
 from .inside.plants import PLANTS
 from .inside.registry import ATTACKS
 from .inside.relays import RELAYS
+from .inside.stays import STAYS
 from .open_ways import ALL, BY_ROOT_ONLY, HERE_STOPPED, OPEN, RUNS_LATER
 from .openings import SHOWS
 
@@ -56,15 +57,16 @@ def section() -> str:
     lines.append(
         f"| the way out: the broker as a relay, and around it | {len(RELAYS)} |{' all stopped |' * len(BACKENDS)}"
     )
+    lines.append(f"| programs that outlive their kernel | {len(STAYS)} |{' all ended with it |' * len(BACKENDS)}")
     alone = {name for names in SHOWS.values() for name in names}
-    total = len(ATTACKS) + len(PLANTS) + len(RELAYS)
+    total = len(ATTACKS) + len(PLANTS) + len(RELAYS) + len(STAYS)
     lacking = ", ".join(plain(name) for name in sorted(HERE_STOPPED))
     sentences = (
-        f"Each of the {total} attempts is made on every backend, as root and as an ordinary user, and once more",
-        f"without walls, where it comes through; {len(BY_ROOT_ONLY)} of them only as root there, because the kernel",
-        f"refuses them to ordinary users anyway. {len(alone)} come through as soon as the one wall that holds them is taken",
-        f"away, although all others stand. {len(HERE_STOPPED)} need what not every machine has, and may fail without walls,",
-        f"too: {lacking}.",
+        f"Each of the {total} attempts is made on every backend, as root and as an ordinary user,",
+        f"and once more without walls, where it comes through; {len(BY_ROOT_ONLY)} of them only as root there,",
+        "because the kernel refuses them to ordinary users anyway.",
+        f"{len(alone)} come through as soon as the one wall that holds them is taken away, although all others stand.",
+        f"{len(HERE_STOPPED)} need what not every machine has, and may fail without walls, too: {lacking}.",
     )
     lines += ["", *textwrap.wrap(" ".join(sentences), 150), ""]
     for backend, shown in BACKENDS.items():

@@ -38,6 +38,8 @@ def read_entries(path: Path) -> list[Entry]:
         fail(path, 1, _("this is not YAML: {problem}", problem=str(error)))
     except RecursionError:
         fail(path, 1, _("it is nested too deeply."))
+    except (ValueError, OverflowError):
+        fail(path, 1, _("it cannot be read: nested too deeply, or a value that is none."))
 
 
 def fail(path: Path, line: int, problem: str, hint: str = "") -> NoReturn:

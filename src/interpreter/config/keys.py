@@ -110,7 +110,7 @@ MODEL = (
         least=0,
         most=100,
     ),
-    Key("llm.prices", "prices", N_("Prices per million tokens: input, cached, output.")),
+    Key("llm.prices", "prices", N_("Prices per million tokens: input, cached, output."), guard="never"),
     Key("llm.extra_body", "table", N_("Fields added to every request to the model."), guard="never"),
     Key("llm.headers", "map", N_("Headers added to every request to the model."), guard="never"),
 )

@@ -79,6 +79,11 @@ class _Layers:
     def file(self, path: Path, read: Read, *, guarded: bool) -> None:
         if not os.path.lexists(path):
             return
+        if guarded and not (real := Path(os.path.realpath(path))).is_relative_to(os.path.realpath(self.workspace)):
+            raise ConfigError(
+                _("{file} leads out of the project, to {target}, and is not read.", file=str(path), target=str(real)),
+                _("Move the link away, or put a file in its place."),
+            )
         lines: dict[str, int] = {}
         for entry in read(path):
             place = f"{path}:{entry.line}"

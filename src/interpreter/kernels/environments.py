@@ -278,7 +278,8 @@ def _is_plain_folder(path: Path) -> bool:
 def _build(prefix: Path, library: str, base: str, workspace: Path) -> None:
     """Make it beside its place and rename it there: two starts at once both end with a whole one."""
     prefix.parents[2].mkdir(parents=True, exist_ok=True, mode=0o700)
-    prefix.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (prefix.parents[1], prefix.parent):
+        folder.mkdir(exist_ok=True, mode=0o700)
     new, old = (prefix.parent / f".{word}-{secrets.token_hex(6)}" for word in ("new", "old"))
     site = _site(new, library)
     site.mkdir(parents=True)

@@ -60,6 +60,7 @@ def load_policy(
     if user is not None and _is_there(user):
         loaded.append(_load(user, "user", True))
     if project is not None and _is_there(project):
+        _check_inside(project)
         loaded.append(_load(project, "project", trusted))
     loaded += [_load(Path(path), "command line", True) for path in command_line]
     loaded += [_load(path, "session", True) for path in learned if path.exists()]
@@ -86,6 +87,16 @@ def _is_there(path: Path) -> bool:
             _("Give yourself the right to read it, or move it away."),
         ) from None
     return True
+
+
+def _check_inside(project: Path) -> None:
+    """`.interpreter/policy.yaml` lies in the project: a link out of it would show what lies there."""
+    real = project.resolve()
+    if not real.is_relative_to(project.parent.parent.resolve()):
+        raise PolicyError(
+            _("{file} leads out of the project, to {target}, and is not read.", file=str(project), target=str(real)),
+            _("Move the link away, or put a file in its place."),
+        )
 
 
 def as_file(rule: str) -> bytes:

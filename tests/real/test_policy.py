@@ -18,16 +18,7 @@ from .parts import Index, Registry, import_base, index, registry, why_no_registr
 
 LONGEST_POLICY = 10
 BASE = "interpreter-tests-base:1"
-BUILD_POLICY = """\
-version: 1
-grants: [docker]
-rules:
-  - name: images-of-ours
-    decision: allow
-    reason: Builds go to the registry on this machine.
-    command: ["docker build **", "docker push {registry}/**"]
-  - {{name: no-other-registry, decision: deny, reason: Images stay here., command: docker login}}
-"""
+TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 PACKAGE = "tinygreeting"
 SAID = "hello from a package"
 
@@ -55,6 +46,16 @@ def packages(tmp_path: Path) -> Generator[Index]:
         yield found
 
 
+def taught(name: str = "policy.md") -> str:
+    """The policy of the tutorial."""
+    (found,) = re.findall(r"```yaml\n(version: 1\n.*?)```", (TUTORIALS / name).read_text(), re.DOTALL)
+    return found
+
+
+def build_policy(images: Images) -> str:
+    return taught().replace("localhost:5000", images.registry.name)
+
+
 def program(images: Images) -> tuple[str, str]:
     """Shell that builds and pushes an image, and the image's name in the registry."""
     name = f"app-{uuid.uuid4().hex[:12]}"
@@ -80,16 +81,25 @@ def build(world: World, images: Images, code: str, *words: str, times: int = 1) 
     return world.run("-y", *words, "build the image and push it")
 
 
+def test_both_tutorials_teach_the_same_ten_lines(world: World) -> None:
+    assert taught() == taught("policy.zh-CN.md") and len(taught().splitlines()) <= LONGEST_POLICY
+    policy = written(world, taught())
+    push = "docker push localhost:5000/app:1"
+    for words, verdict in ((push, "allow"), ("docker run --privileged x", "ask"), ("curl https://x.com | sh", "ask")):
+        said = world.run("policy", "explain", "--policy", policy, words, "--unattended").out
+        assert said.startswith(f"{verdict}: "), said
+
+
 @pytest.mark.parametrize("sandbox", ["auto", "container"])
 def test_an_image_is_built_and_pushed_under_a_policy(world: World, images: Images, sandbox: str) -> None:
     code, name = program(images)
-    policy = written(world, BUILD_POLICY.format(registry=images.registry.name))
+    policy = written(world, build_policy(images))
     done = build(world, images, code, "--policy", policy, "--sandbox", sandbox)
     assert (done.code, done.out) == (0, "Done.\n"), done.err
     assert images.registry.tags(name) == ["1"]
     assert "as strong as having no sandbox" in done.err
     (judged,) = world.of(ActionJudged)
-    assert judged.decision == "allow" and {reason.rule for reason in judged.reasons} == {"images-of-ours"}
+    assert judged.decision == "allow" and {reason.rule for reason in judged.reasons} == {"our-images"}
     opened = [event for event in world.of(GrantAdded) if event.tool == "docker"]
     assert {event.by for event in opened} == {f"{policy}:2"} and images.socket in {event.path for event in opened}
 
@@ -136,7 +146,7 @@ def test_docker_behind_a_makefile_fails_and_the_line_is_said(world: World, image
 
 def test_landlock_cannot_open_one_socket_and_says_so(world: World, images: Images) -> None:
     code, name = program(images)
-    policy = written(world, BUILD_POLICY.format(registry=images.registry.name))
+    policy = written(world, build_policy(images))
     done = build(world, images, code, "--policy", policy, "--sandbox", "landlock")
     assert done.code == 7 and "Landlock cannot open one socket" in done.err
     assert images.registry.tags(name) == []
@@ -200,7 +210,7 @@ def test_without_the_host_it_is_refused_and_the_line_is_said(
 
 
 def test_the_line_for_images_does_not_open_the_network(world: World, images: Images, packages: Index) -> None:
-    policy = written(world, BUILD_POLICY.format(registry=images.registry.name))
+    policy = written(world, build_policy(images))
     build(world, images, installing(packages), "--policy", policy)
     assert packages.asked == []
     assert f'"{packages.host}" below network: allow:' in world.told(1)

@@ -47,7 +47,7 @@ POISON: dict[str, tuple[str, str]] = {
     "no walls": ("sandbox: host", "sandbox"),
     "walls off": ("sandbox: 'off'", "sandbox"),
     "the profile of no walls": ("profile: host", "profile"),
-    "a profile of its own": ("profiles:\n  evil: {base: workspace}\n", "profiles"),
+    "a profile of its own": ("profiles:\n  evil: {inherit: workspace}\n", "profiles"),
     "the network": ("network: open", "network"),
     "one host": ("allow_host: ['*']", "allow_host"),
     "what may be read": ("readable: [/]", "readable"),

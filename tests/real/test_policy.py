@@ -162,8 +162,10 @@ def test_a_grant_that_does_not_exist_is_refused_with_the_nearest(world: World) -
 def test_explain_says_the_same(world: World) -> None:
     (world.root / "socket").touch()
     world.env["DOCKER_HOST"] = f"unix://{world.root / 'socket'}"
-    assert world.run("policy", "explain", "docker build .").out.startswith("deny")
+    said = world.run("policy", "explain", "docker build .").out
+    assert said.startswith("deny") and "`grants: [docker]`" in said
     opened = written(world, "version: 1\ngrants: [docker]\n")
+    assert f"{opened}:2: opens docker" in world.run("policy", "check", "--policy", opened).out
     assert world.run("policy", "explain", "--policy", opened, "docker build .").out.startswith("allow")
     assert world.run("policy", "explain", "--grant", "docker", "docker build .").out.startswith("allow")
     assert world.run("policy", "explain", "--sandbox", "off", "docker build .").out.startswith("allow")

@@ -38,6 +38,8 @@ class Checked(Value):
     """Layer and its rules that allow, ask and deny."""
     odd: tuple[policy.Finding, ...]
     notes: tuple[str, ...]
+    grants: tuple[tuple[str, str], ...] = ()
+    """What the files open: the name, and `file:line`."""
 
 
 class Replayed(Value):
@@ -92,6 +94,7 @@ class Rulings:
             counts=tuple((layer, *row) for layer, row in counts.items()),  # pyright: ignore[reportArgumentType]
             odd=policy.survey(rules),
             notes=rules.notes,
+            grants=rules.grants,
         )
 
     def replay(self, session: str = "", *, walled: bool | None = None) -> list[Replayed]:

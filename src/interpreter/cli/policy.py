@@ -88,6 +88,8 @@ def _check(rulings: Rulings, _settings: Settings, words: Sequence[str], found: d
         _write(
             _("{layer}: {allow} allow, {ask} ask, {deny} deny", layer=_layer(layer), allow=allow, ask=ask, deny=deny)
         )
+    for name, place in checked.grants:
+        _write(_("{place}: opens {name}", place=place, name=name))
     for line in (*checked.notes, *_odd(checked)):
         _write(line)
     _write(_("All examples hold."))
@@ -152,6 +154,8 @@ def _tell(said: Said, *, unattended: bool) -> None:
         _write(f"  {reason.decision:5} {reason.rule} ({_layer(reason.layer)}): {_line(_(reason.text))}")
         if reason.subject:
             _write(f"        {_line(subject_words(reason.subject))}")
+        if reason.grant:
+            _write("        " + _("opened by `grants: [{name}]` in your policy, or --grant {name}", name=reason.grant))
     if not verdict.reasons:
         _write("  " + _("No rule is about it."))
     for one in verdict.unknown:

@@ -107,8 +107,10 @@ def hello(client: KeeperClient, **frame: Any) -> list[dict[str, Any]]:
     sock.connect(f"/proc/self/fd/{fd}/keeper.sock")
     os.close(fd)
     sock.settimeout(10)
-    launch: dict[str, Any] = {"backend": "host", "argv": ["/bin/sh", "-c", f"touch {client.folder}/started"], "env": {}, "cwd": "/"}
-    start: dict[str, Any] = {"op": "start", "n": 2, "kernel": "mine", "language": "x", "dialect": "program", "launch": launch}
+    argv = ["/bin/sh", "-c", f"touch {client.folder}/started"]
+    launch: dict[str, Any] = {"backend": "host", "argv": argv, "env": {}, "cwd": "/"}
+    kernel = {"kernel": "mine", "language": "x", "dialect": "program"}
+    start: dict[str, Any] = {"op": "start", "n": 2, "launch": launch, **kernel}
     heard: list[dict[str, Any]] = []
     buffer = b""
     try:
@@ -252,7 +254,8 @@ def test_our_own_processes_carry_nothing_in_their_words(tmp_path: Path) -> None:
             for name in ("cmdline", "environ"):
                 words = Path(f"/proc/{pid}/{name}").read_bytes()
                 assert token.encode() not in words and b"CODE_OF_A_PERSON" not in words
-    careless = subprocess.Popen(["/bin/sh", "-c", "read line", token], stdin=subprocess.PIPE)
-    assert careless.stdin is not None
-    assert token.encode() in Path(f"/proc/{careless.pid}/cmdline").read_bytes()
-    careless.communicate(b"\n")
+    words = ["/bin/sh", "-c", "echo up; read line", token]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as careless:
+        assert careless.stdout is not None
+        assert careless.stdout.readline() == b"up\n"
+        assert token.encode() in Path(f"/proc/{careless.pid}/cmdline").read_bytes()

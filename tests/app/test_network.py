@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from interpreter.app.network import network_of
+from interpreter.app.network import network_of, not_by_proxy
 from interpreter.app.policyfile import add_host, with_host
 from interpreter.config.settings import Settings, WallOptions
 from interpreter.errors import ConfigError
@@ -101,3 +101,10 @@ def test_what_cannot_be_added_to_is_left_alone(tmp_path: Path, text: str) -> Non
     with pytest.raises(ConfigError):
         add_host(path, "new.example", lambda: None)
     assert path.read_text() == text
+
+
+def test_a_rule_about_loopback_means_the_hosts_own() -> None:
+    names = "localhost,127.0.0.1,::1"
+    assert not_by_proxy(names, NetworkRules(allow=("pypi.org",))) == names
+    assert not_by_proxy(names, NetworkRules(allow=("127.0.0.1:8080",))) == "localhost,::1"
+    assert not_by_proxy(names, NetworkRules(allow=("localhost", "[::1]:80"))) == "127.0.0.1"

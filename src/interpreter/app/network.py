@@ -61,5 +61,6 @@ def not_by_proxy(names: str, rules: NetworkRules) -> str:
     """The names of this machine that lead to the sandbox's own loopback: all of `names` (a list with commas) but those
     that a rule opens, because by these the person means the host's.
     """
-    opened = {word.rpartition(":")[0] if word.count(":") == 1 else word.strip("[]") for word in rules.allow}
+    ported = {word: word.count(":") == 1 or "]:" in word for word in rules.allow}
+    opened = {(word.rpartition(":")[0] if has else word).strip("[]") for word, has in ported.items()}
     return ",".join(name for name in names.split(",") if name not in opened)

@@ -63,7 +63,7 @@ def test_the_home_as_workspace(person: Path) -> None:
     kinds = {mount.path: mount.kind for mount in plan(profile)}
     assert kinds[f"{person}/.ssh"] == "hide" and kinds[f"{person}/.bashrc"] == "protect"
     # Above a hidden folder stands a mount, so that it cannot be moved away with what lies in it.
-    assert kinds[f"{person}/.config"] == "write" and kinds[f"{person}/.config/gcloud"] == "hide"
+    assert kinds[f"{person}/.config"] == "pin" and kinds[f"{person}/.config/gcloud"] == "hide"
     assert f"{person}/.local/bin" in profile.protected
 
 

@@ -31,9 +31,13 @@ SMALLEST_SHM = 64 << 20
 PRLIMIT = "/usr/bin/prlimit"
 
 
+Kind = Literal["read", "write", "hide", "protect", "pin"]
+"""protect: read-only in a writable folder; pin: writable in one, so that it cannot be moved. Neither may be a link."""
+
+
 class Mount(NamedTuple):
     path: str
-    kind: Literal["read", "write", "hide", "protect"]
+    kind: Kind
 
 
 class Bubblewrap:
@@ -152,30 +156,29 @@ def plan(profile: Profile) -> list[Mount]:
     """What appears where, the nearer to the root the earlier; what another mount already shows is left out."""
     wanted: dict[str, Mount] = {}
 
-    def want(paths: Iterable[str], kind: Literal["read", "write", "hide", "protect"]) -> None:
+    def want(paths: Iterable[str], kind: Kind) -> None:
         for path in paths:
             wanted[path] = Mount(path, kind)
 
     want((p for name in (*outside(profile), *profile.sockets) for p in spellings(name)), "read")
-    want((p for name in profile.hidden for p in spellings(name)), "hide")
+    want((p for name in profile.hidden for p in spellings(name) if not behind_a_link(p, profile)), "hide")
     if profile.access == "read":
         want(spellings(profile.workspace), "read")
     want((p for name in written(profile) for p in spellings(name)), "write")
     want(system().hidden, "hide")
-    pins = {path for path in pinned(profile) if path not in wanted}
-    want(pins, "write")
+    want([path for path in pinned(profile) if path not in wanted], "pin")
     # What is not there cannot be protected: bubblewrap would leave an empty file. It is looked for after each step.
     want(standing(profile), "protect")
     mounts: list[Mount] = [Mount(folder, "read") for folder in system().folders]
     for mount in sorted(wanted.values(), key=lambda m: (m.path.count("/"), m.path)):
         above = next((m for m in reversed(mounts) if within(mount.path, (m.path,))), None)
-        shown = above.kind if above is not None else "hide"
+        shown = "hide" if above is None else "write" if above.kind == "pin" else above.kind
         if mount.kind == "hide":
             needed = shown != "hide" and os.path.lexists(mount.path)
         elif mount.kind == "read":
             needed = shown in ("hide",) and os.path.exists(mount.path)
         else:
-            needed = (shown == "write") == (mount.kind == "protect") or mount.path in pins
+            needed = (shown == "write") == (mount.kind == "protect") or mount.kind == "pin"
         if needed:
             mounts.append(mount)
     return mounts[len(system().folders) :]
@@ -194,9 +197,16 @@ def pinned(profile: Profile) -> Iterable[str]:
         for top in tops:
             above = os.path.dirname(path)
             while above != top and within(above, (top,)):
-                if os.path.isdir(above) and not within(above, profile.hidden):
+                # What is a link there was made one by a program inside.
+                if os.path.isdir(above) and os.path.realpath(above) == above and not within(above, profile.hidden):
                     yield above
                 above = os.path.dirname(above)
+
+
+def behind_a_link(path: str, profile: Profile) -> bool:
+    """Whether a program inside led a path in a writable folder elsewhere: then nothing of it is shown to be hidden."""
+    above = os.path.dirname(path)
+    return within(path, [os.path.realpath(top) for top in written(profile)]) and os.path.realpath(above) != above
 
 
 def closed_by_itself(path: str) -> bool:
@@ -261,15 +271,17 @@ def mount_arguments(mounts: Sequence[Mount], *, by_descriptor: bool, mapped: boo
     words: list[str] = []
     masks: list[str] = []
     for path, kind in mounts:
+        if kind in ("protect", "pin"):
+            # A kernel that already runs may swap this name for a link while we look: the descriptor cannot be swapped.
+            option = "--ro-bind" if kind == "protect" else "--bind"
+            source = MAPPED_HERE.format(path=path) if mapped else OPEN_HERE.format(path=path) if by_descriptor else path
+            words += [f"{option}-fd" if by_descriptor and not mapped else option, source, path]
+            continue
         source = MAPPED_HERE.format(path=os.path.realpath(path)) if mapped else path
         if kind == "write":
             words += ["--bind", source, path]
-        elif kind == "read" or (kind == "protect" and mapped):
+        elif kind == "read":
             words += ["--ro-bind", source, path]
-        elif kind == "protect":
-            # A kernel that already runs may swap this name for a link while we look: the descriptor cannot be swapped.
-            words += ["--ro-bind-fd", OPEN_HERE.format(path=path)] if by_descriptor else ["--ro-bind", path]
-            words.append(path)
         elif os.path.isdir(path):
             words += ["--perms", "0111", "--tmpfs", path]
             masks += ["--remount-ro", path]

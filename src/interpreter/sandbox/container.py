@@ -170,9 +170,9 @@ def as_entry(mount: Mount) -> dict[str, Any]:
         return bind(mount.path, write=True)
     if mount.kind == "read":
         return bind(mount.path)
-    if mount.kind == "protect":
+    if mount.kind in ("protect", "pin"):
         # A kernel that already runs may swap this name for a link while we look.
-        return bind(mount.path) | {"Checked": True}
+        return bind(mount.path, write=mount.kind == "pin") | {"Checked": True}
     if os.path.isdir(mount.path):
         return empty(mount.path, 4096, 0o111) | {"ReadOnly": True}
     return bind("/dev/null") | {"Target": mount.path}

@@ -17,7 +17,7 @@ from ..llm.http import HttpModel
 from ..sandbox import report
 from ..sandbox.trial import try_walls
 from ..store import Store, default_home
-from ..text.i18n import _
+from ..text.i18n import _, listed
 from ..types.base import Value
 from ..types.walls import BackendName
 
@@ -110,10 +110,10 @@ def _held(name: str, backend: BackendName, *, chosen: bool) -> Finding:
         "temporary": _("a /tmp of its own"),
         "grants": _("grants to living kernels"),
     }
-    held = ", ".join(words[wall] for wall in trial.held)
+    held = listed(words[wall] for wall in trial.held)
     found = _("in use; holds: {walls}", walls=held) if chosen else _("works; holds: {walls}", walls=held)
     if trial.open:
-        found += "\n" + _("does not hold: {walls}", walls=", ".join(words[wall] for wall in trial.open))
+        found += "\n" + _("does not hold: {walls}", walls=listed(words[wall] for wall in trial.open))
     return Finding(name=name, state="ok", found=found)
 
 
@@ -150,4 +150,4 @@ def _languages() -> Iterator[Finding]:
             missing.append(name)
     if missing:
         remedy = _("Install one where you want it; nothing else needs it.")
-        yield Finding(name=_("Other languages"), state="absent", found=", ".join(missing), remedy=remedy)
+        yield Finding(name=_("Other languages"), state="absent", found=listed(missing), remedy=remedy)

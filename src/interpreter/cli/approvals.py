@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import time
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from ..text.clean import reveal
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
 from ..types.languages import title
-from .arguments import Arguments, Parser, add_setting_flags, read, settle
+from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
 from .configure import find_workspace, read_settings
 from .contract import Question
 from .help import screen_width
@@ -58,11 +57,7 @@ def approvals(arguments: Arguments) -> int:
 def check_words(verb: str, words: list[str], found: dict[str, Any]) -> None:
     """Raises UsageError for a command that does not exist, or flags that belong to another one."""
     if verb not in VERBS:
-        close = difflib.get_close_matches(verb, VERBS, 1)
-        problem = _("There is no command {name}.", name=f"approvals {verb}")
-        if close:
-            problem += " " + _("Did you mean {close}?", close=f"approvals {close[0]}")
-        raise UsageError(problem, USAGE.rstrip())
+        raise no_command("approvals", [verb], VERBS, USAGE.rstrip())
     if len(words) != (0 if verb == "list" else 1):
         text = _("approvals list takes no names.") if verb == "list" else _("Name one question by its id.")
         raise UsageError(text, USAGE.rstrip())

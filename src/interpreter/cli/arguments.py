@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from ..config.keys import KEYS, Key
 from ..errors import UsageError
-from ..text.i18n import _
+from ..text.i18n import _, listed
 from .flags import ASKED, COMMANDS, OUTPUTS, OWN
 
 RESUMABLE = re.compile(r"last|[A-Za-z]+_[0-9a-f]+|[0-9a-f]{4,}|\S+\.json")
@@ -175,3 +175,13 @@ def _command_at(words: Sequence[str]) -> int | None:
         else:
             return at if word in COMMANDS else None
     return None
+
+
+def no_command(command: str, words: Sequence[str], verbs: Iterable[str], usage: str) -> UsageError:
+    """What to say where the word after a command is missing or wrong."""
+    if not words:
+        return UsageError(_("Say what to do: {names}.", names=listed(verbs)), usage)
+    problem = _("There is no command {name}.", name=f"{command} {words[0]}")
+    if close := difflib.get_close_matches(words[0], list(verbs), 1):
+        problem += " " + _("Did you mean {close}?", close=f"{command} {close[0]}")
+    return UsageError(problem, usage)

@@ -10,7 +10,7 @@ from ..app.audits import Audits, as_data
 from ..config.keys import KEYS
 from ..errors import UsageError
 from ..text.i18n import _
-from .arguments import Arguments, Parser, add_setting_flags, read, settle
+from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
 from .configure import find_workspace, read_settings
 
 USAGE = """interpreter audit verify [ID ... | --all] [--expect HEAD] [--json]
@@ -37,8 +37,7 @@ def audit(arguments: Arguments) -> int:
     words: list[str] = found["words"]
     work = {"verify": _verify, "export": _export}
     if not words or words[0] not in work:
-        name = f"audit {words[0]}" if words else "audit"
-        raise UsageError(_("There is no command {name}.", name=name), USAGE.rstrip())
+        raise no_command("audit", words, work, USAGE.rstrip())
     return work[words[0]](Audits(settings), words[1:], found)
 
 

@@ -9,7 +9,7 @@ from ..app.checkup import Finding, checkup, ready
 from ..config.settings import Settings
 from ..errors import UsageError
 from ..text.cut import pad, width
-from ..text.i18n import _
+from ..text.i18n import _, listed
 from .configure import find_workspace
 from .doctor_model import doctor_model
 from .manage import print_json, write
@@ -40,6 +40,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
     write("")
     broken = [finding.name for finding in findings if finding.state == "broken"]
     if broken:
-        write(_("Not ready: {names}", names=", ".join(broken)))
+        write(_("Not ready: {names}", names=listed(broken)))
     else:
         write(_("Ready."))

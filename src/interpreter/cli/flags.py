@@ -53,4 +53,5 @@ METAVARS = {
     "readable": "PATH",
     "writable": "PATH",
     "hidden": "PATH",
+    "allow_host": "HOST",
 }

@@ -45,6 +45,8 @@ def _lines(width: int) -> Iterator[str]:
     for flag in OWN:
         yield from _entry(" ".join((", ".join(flag.flags), flag.metavar)).strip(), _(flag.help), width)
     for title, keys in SECTIONS:
+        if not any(key.flags for key in keys):
+            continue
         yield ""
         yield _("{title}:", title=_(title))
         for key in keys:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import time
@@ -15,7 +14,7 @@ from ..config.settings import Settings, value_of
 from ..errors import UsageError
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
-from .arguments import Arguments, Parser, add_setting_flags, read, settle
+from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
 from .configure import find_workspace, read_settings
 from .sessions import print_rows
 
@@ -87,11 +86,7 @@ def usage(command: str) -> str:
 def _choose(command: str, words: Sequence[str], work: dict[str, Callable[[Sequence[str]], int]]) -> int:
     name = words[0] if words else next(iter(work))
     if name not in work:
-        close = difflib.get_close_matches(name, work, 1)
-        problem = _("There is no command {name}.", name=f"{command} {name}")
-        if close:
-            problem += " " + _("Did you mean {close}?", close=f"{command} {close[0]}")
-        raise UsageError(problem, usage(command).rstrip())
+        raise no_command(command, [name], work, usage(command).rstrip())
     return work[name](words[1:])
 
 

@@ -17,7 +17,7 @@ from ..text.cut import fit
 from ..text.i18n import _
 from ..text.verdicts import subject_words, unclear
 from ..types.languages import canonical
-from .arguments import Arguments, Parser, add_setting_flags, read, settle
+from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
 from .configure import find_workspace, read_settings
 
 USAGE = """interpreter policy check [FILE] [--json]
@@ -45,8 +45,7 @@ def policy(arguments: Arguments) -> int:
     words: list[str] = found["words"]
     work = {"check": _check, "explain": _explain, "replay": _replay, "trust": _trust}
     if not words or words[0] not in work:
-        name = f"policy {words[0]}" if words else "policy"
-        raise UsageError(_("There is no command {name}.", name=name), USAGE.rstrip())
+        raise no_command("policy", words, work, USAGE.rstrip())
     flags = {**arguments.flags, **{name: value for name, value in found.items() if name in KEYS and value is not None}}
     folder = words[1] if words[0] == "trust" and len(words) > 1 else str(found["workspace"] or arguments.workspace)
     workspace = find_workspace(folder)
@@ -202,7 +201,7 @@ def _replay(rulings: Rulings, _settings: Settings, words: Sequence[str], found: 
 
 def _row(row: Replayed) -> str:
     why = ", ".join(row.rules) or "; ".join(map(unclear, row.unknown))
-    then = {"ran": _("ran"), "asked": _("asked"), "denied": _("denied"), "not run": _("not run")}[row.then]
+    then = {"ran": _("ran"), "asked": _("was asked"), "denied": _("denied"), "not run": _("not run")}[row.then]
     first = row.code.strip().split("\n")[0]
     told = _("then: {what}", what=then)
     return f"{row.now:5} {row.session[:11]} {told}  {fit(_line(first), 60)}  [{fit(_line(why), 60)}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from typing import Literal
 
@@ -173,7 +174,7 @@ def told_of_whole(check: SessionCheck) -> str:
         parts.append(_("{n} of them since the last seal", n=rest))
     if check.erased:
         parts.append(_("{n} texts erased", n=len(check.erased)))
-    return ", ".join(parts) + "."
+    return _("{what}.", what=functools.reduce(lambda one, two: _("{one}, {two}", one=one, two=two), parts))
 
 
 def told_of_seals(check: Check) -> str:

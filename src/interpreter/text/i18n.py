@@ -6,6 +6,7 @@ Sentences for the model are never translated. Nothing heavy is imported here: `-
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 LANGUAGES = ("en", "zh_CN")
 ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
@@ -37,6 +38,11 @@ def _(sentence: str, /, **values: object) -> str:
     """The sentence in the person's language, with `{name}` fields filled in."""
     found = catalogue(language()).get(sentence) or sentence
     return found.format(**values) if values else found
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Words in a row, with the comma of the person's language."""
+    return ("、" if language() == "zh_CN" else ", ").join(texts)
 
 
 def catalogue(name: str) -> dict[str, str]:

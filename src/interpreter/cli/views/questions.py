@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+import msgspec
 
 from ...text.clean import reveal
 from ...text.i18n import _
@@ -54,7 +57,7 @@ def question_lines(question: Question) -> list[str]:
         lines.append(reveal(request.question))
         if request.subject:
             lines.append(reveal(request.subject))
-    lines += [reason_line(reason) for reason in request.reasons]
+    lines += reason_lines(request.reasons)
     lines += [_("Not understood: {what}", what=reveal(unclear(one))) for one in request.unknown[:MOST]]
     lines += proposal_lines(question)
     if request.deadline is not None:
@@ -72,6 +75,14 @@ def reason_line(reason: Reason) -> str:
     else:
         line = _("Rule {rule} ({layer}) asks: {reason}", **fields)
     return line + (f"\n  {reveal(subject_words(reason.subject))}" if reason.subject else "")
+
+
+def reason_lines(reasons: Sequence[Reason]) -> list[str]:
+    """One for each rule; what several in a row are about is said once, below them."""
+    return [
+        reason_line(msgspec.structs.replace(one, subject="") if one.subject == after else one)
+        for one, after in zip(reasons, (*(one.subject for one in reasons[1:]), ""), strict=False)
+    ]
 
 
 def proposal_lines(question: Question) -> list[str]:

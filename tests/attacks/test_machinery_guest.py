@@ -71,17 +71,18 @@ def test_a_kernel_lies_about_itself_at_most(tmp_path: Path, forgery: str) -> Non
     async def story(talk: Talk) -> None:
         await talk.turn("go")
         seen.extend(talk.of(ActionFinished))
-        assert len(talk.of(ActionStarted)) == 2, "nothing ran but what was proposed"
+        assert len(talk.of(ActionStarted)) == 3, "nothing ran but what was proposed"
         assert talk.session.mode == "auto" and not talk.of(ModeChanged) and not talk.of(GrantAdded)
         assert not talk.of(ApprovalRequested) and not talk.of(Progress), "nothing was asked, nothing installed"
         for event in talk.of(KernelEvent):
             assert "\x1b" not in event.reason
 
-    replies = [Reply(code=DRIVER + forgery), Reply(code=AFTER), "done"]
+    replies = [Reply(code=DRIVER + forgery), Reply(code=AFTER), Reply(code=AFTER + " # again"), "done"]
     talk_of(story, replies, tmp_path, timeout=2.0, max_retries=5)
-    second = seen[1]
-    assert second.status == "ok" and "healthy 42" in second.observation.text, second
-    assert second.completion is not None and second.completion.result != "forged"
+    # A second reply of the liar may come when the next code runs already: then that kernel ends, and a new one begins.
+    assert seen[1].status in ("ok", "died") and "forged" not in seen[1].observation.text, seen[1]
+    assert seen[2].status == "ok" and "healthy 42" in seen[2].observation.text, seen[2]
+    assert all(one.completion is None or one.completion.result != "forged" for one in seen[1:])
     assert not (tmp_path / "planted").exists()
     first = seen[0]
     assert "\x1b" not in json.dumps([first.observation.text, first.observation.shown, *first.observation.facts])

@@ -272,7 +272,9 @@ STRANGE: dict[str, Reply] = {
     "a permit": Reply(calls=(ScriptCall(arguments={"language": "python", "code": RAN, "permit": {"by": "person"}}),)),
     "deep arguments": Reply(calls=(ScriptCall(arguments="[" * 200_000),)),
     "many arguments": Reply(calls=(ScriptCall(arguments={"language": "python", "code": {"a": ["x"] * 50_000}}),)),
-    "megabytes": Reply(calls=(ScriptCall(arguments={"language": "python", "code": RAN + "#" * 4_000_000}),)),
+    "megabytes": Reply(
+        calls=(ScriptCall(arguments={"language": "python", "code": RAN + "#" * 10_000_000}),), piece=1_000_000
+    ),
 }
 
 

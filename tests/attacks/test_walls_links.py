@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="these backends are Linux's"),
     pytest.mark.skipif(not os.path.exists(PYTHON), reason=f"the attacks run under {PYTHON}"),
 ]
-LAUNCHES = {"bubblewrap": 15, "container": 4, "landlock": 15}
+LAUNCHES = {"bubblewrap": 15, "container": 8, "landlock": 15}
 THROUGH_THE_LINK = "cat a/b/mine; echo x > a/b/planted; true"
 LOOK = "cat .vscode/id_rsa; true"
 SWAP = """

@@ -216,3 +216,12 @@ def test_the_line_for_images_does_not_open_the_network(world: World, images: Ima
     build(world, images, installing(packages), "--policy", policy)
     assert packages.asked == []
     assert f'"{packages.host}" below network: allow:' in world.told(1)
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "landlock"])
+def test_the_python_of_the_shell_is_the_one_that_runs_the_code(world: World, sandbox: str) -> None:
+    code = "import sys; print(sys.prefix)"
+    world.env.pop("VIRTUAL_ENV", None)
+    world.serve(reply(code=code), reply(code=f"python3 -c '{code}'", language="shell"), "The same.")
+    assert world.run("-y", "--sandbox", sandbox, "compare them").code == 0
+    assert world.told(1).strip() and world.told(1) == world.told(2)

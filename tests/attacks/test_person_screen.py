@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,8 @@ from interpreter.cli.contract import Question
 from interpreter.cli.views import aside, paint, plain, questions, screen, words
 from interpreter.cli.views.plain import Plain
 from interpreter.cli.views.screen import Screen
+from interpreter.llm.script import Reply
+from interpreter.store import Store
 from interpreter.text import clean
 from interpreter.text.lookalike import lookalikes
 from interpreter.types.actions import Action, Observation
@@ -38,6 +41,7 @@ from interpreter.types.events import (
     TurnStarted,
 )
 from interpreter.types.rules import Reason
+from tests.bad.command import Place, needs_walls, played
 
 EVIL = "\x1b[2J\x1b]0;title\x07\x1b]8;;http://x.example\x07link\x1b]8;;\x07\x1b]52;c;eA==\x07\x9b2Jhead\rOVER\b\u202e\u2066"
 HARMFUL = set("\x1b\x9b\x07\b\u202e\u2066")
@@ -230,3 +234,25 @@ def test_a_tail_beyond_the_screen_is_shown_and_announced(
     short = code.replace(" " * 6000, "").replace("harmless " * 900, "").replace("\t" * 900, "").replace("好" * 2000, "")
     short = short.replace("\r\n" * 300, "\n").replace("\n" * 300, "\n")
     assert not answers.too_long(Question(question.request, action(short))), "the control: what fits is not announced"
+
+
+MANAGED = ("approvals list", "approvals show ID", "sessions list", "sessions show last", "config show", "policy check",
+           "policy explain ls", "audit verify --all")  # fmt: skip
+
+
+@needs_walls
+def test_a_folder_with_a_hostile_name(tmp_path: Path) -> None:
+    """It is named in questions, in lists and in paths of settings; a clone of somebody else's project may make one."""
+    place = Place(tmp_path, work="a\x1b[2Jb\u202ec")
+    with played(place, Reply(code="print(1)"), "done"):
+        seen = [place.ask("go").text]
+    assert "print(1)" in seen[0], "the control: it is asked about"
+    with Store.open(place.home) as store:
+        events = [entry.event for entry in store.visit(store.find("last").id).events()]
+    (asked,) = [event for event in events if isinstance(event, ApprovalRequested)]
+    assert "\x1b[2J" in asked.where, "the control: the name is in what is shown"
+    for words_ in MANAGED:
+        ran = place.run(*words_.replace("ID", asked.approval).split())
+        assert ran.code == 0, ran.text
+        seen.append(ran.text)
+    assert not [text for text in seen if HARMFUL & set(text)]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..app.answering import Answering, Waiting
 from ..config.keys import KEYS
 from ..errors import UsageError
-from ..text.clean import reveal
+from ..text.clean import clean_text, reveal
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
 from ..types.languages import title
@@ -169,7 +169,7 @@ def as_data(one: Waiting) -> dict[str, Any]:
 
 
 def write(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(clean_text(line) + "\n")
 
 
 def print_json(value: Any) -> None:

@@ -12,6 +12,7 @@ from ..config.keys import KEYS
 from ..config.paths import project_file, user_file
 from ..config.settings import Settings, value_of
 from ..errors import UsageError
+from ..text.clean import clean_text
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
 from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
@@ -181,7 +182,7 @@ def _print_settings(found: dict[str, tuple[Any, str]]) -> None:
 
 
 def write(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(clean_text(line) + "\n")
 
 
 def print_json(value: Any) -> None:

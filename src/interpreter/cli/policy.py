@@ -236,7 +236,7 @@ def _line(text: str) -> str:
 
 
 def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(clean_text(line) + "\n")
 
 
 def _print_json(value: Any) -> None:

@@ -39,7 +39,7 @@ def run_question(question: Question) -> str:
     request, action = question
     language = reveal(title(action.language if action else ""))
     if request.where:
-        return _("Run this {language} code ({where})?", language=language, where=request.where)
+        return _("Run this {language} code ({where})?", language=language, where=reveal(request.where))
     return _("Run this {language} code?", language=language)
 
 

@@ -64,6 +64,23 @@ class Ran:
             assert sentence in self.text, self.text
 
 
+RULES = """version: 1
+disable: [reading-keys, what-runs-by-itself, shell-over-the-network, killing-everything]
+rules:
+- name: the-walls-alone
+  decision: allow
+  reason: The tests try what holds when no rule does.
+  language: [python, shell]
+  unknown: true
+"""
+
+
+def lift_rules(home: Path) -> None:
+    """Let the rules of the tool's home `home` pass what the walls have to stop."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "policy.yaml").write_text(RULES)
+
+
 class Place:
     """A working folder, a home of the tool, and perhaps a server."""
 

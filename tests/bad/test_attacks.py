@@ -19,14 +19,17 @@ from interpreter.types.events import ActionFinished, ActionProposed, ActionStart
 from interpreter.types.ops import Op, ResolveApproval
 from tests.session.helpers import Talk
 
-from .command import Place, needs_walls, played, talk_of
+from .command import Place, lift_rules, needs_walls, played, talk_of
 
 pytestmark = [needs_walls, pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")]
 KEY = "sk-TESTONLY-0123456789abcdef"
+SECRET = "marrow 3141 orchid"
+"""In a file. No form and no variable gives it away, so that nothing but the walls keeps it from the screen."""
 
 
 def attack(place: Place, code: str, *words: str, language: str = "python", **environ: str) -> str:
-    """Run the code with -y; what the model was told of it."""
+    """Run the code with -y, past the rules; what the model was told of it."""
+    lift_rules(place.home)
     with played(place, Reply(code=code, language=language), "done"):
         ran = place.ask("-y", "go", *words, **environ)
         ran.says(0, "done")
@@ -34,10 +37,12 @@ def attack(place: Place, code: str, *words: str, language: str = "python", **env
 
 
 READS = {
-    "environment": "import os; print(dict(os.environ))",
+    # Backwards, so that what is found is not taken out on its way to the model.
+    "environment": "import os; print(str(dict(os.environ))[::-1])",
     "environment of all": (
         "import glob\nfor p in glob.glob('/proc/[0-9]*/environ'):\n"
-        "    try: print(open(p, 'rb').read())\n    except OSError as e: print(e)"
+        "    try: text = open(p, 'rb').read()\n    except OSError as e: print(e); continue\n"
+        "    if b'OPENAI' in text: print(text[::-1])"
     ),
     "memory of all": (
         "import glob\nfor p in glob.glob('/proc/[0-9]*/mem'):\n"
@@ -56,23 +61,26 @@ READS = {
 def test_secrets_stay_outside(place: Place, code: str) -> None:
     person = place.top / "person"
     (person / ".ssh").mkdir(parents=True)
-    (person / ".ssh" / "id").write_text(KEY)
-    place.home.mkdir()
-    (place.home / "config.yaml").write_text(f"llm:\n  api_key: {KEY}\n")
+    (person / ".ssh" / "id").write_text(SECRET)
+    lift_rules(place.home)
+    (place.home / "config.yaml").write_text(f"llm:\n  api_key: {SECRET}\n")
     code = code.replace("TOOL", str(place.home)).replace("HOME", str(person))
     with played(place, Reply(code=code), "done"):
         ran = place.ask("-y", "a secret task: MARKER", HOME=str(person), OPENAI_API_KEY=KEY, AWS_SECRET_ACCESS_KEY=KEY)
         ran.says(0, "done")
         told = place.told()
-    assert KEY not in told
-    assert KEY not in ran.text
+    for secret in (KEY, KEY[::-1], SECRET):
+        assert secret not in told
+        assert secret not in ran.text
     assert "MARKER" not in told
 
 
 def test_without_walls_the_same_code_reads_the_key(place: Place) -> None:
     """The control: what the tests above look for can be found."""
-    (place.top / "id").write_text(KEY)
-    assert KEY in attack(place, f"print(open({str(place.top / 'id')!r}).read())", "--sandbox", "host")
+    (place.top / "id").write_text(SECRET)
+    assert SECRET in attack(place, f"print(open({str(place.top / 'id')!r}).read())", "--sandbox", "host")
+    told = attack(place, READS["environment of all"], "--sandbox", "host", OPENAI_API_KEY=KEY)
+    assert KEY[::-1] in told
 
 
 WRITES = {
@@ -94,7 +102,7 @@ def test_nothing_is_written_outside(place: Place, code: str) -> None:
     person = place.top / "person"
     person.mkdir()
     (person / ".bashrc").write_text("mine")
-    place.home.mkdir()
+    lift_rules(place.home)
     (place.home / "config.yaml").write_text("timeout: 30\n")
     executable = os.stat(sys.executable).st_size
     told = attack(place, code.replace("TOOL", str(place.home)).replace("HOME", str(person)), HOME=str(person))

@@ -16,7 +16,7 @@ from interpreter.types.events import ActionFinished, OutputChunk, TurnFinished
 from interpreter.types.walls import MIB, Limits
 from tests.session.helpers import Talk
 
-from .command import needs_walls, talk_of, whole
+from .command import lift_rules, needs_walls, talk_of, whole
 
 pytestmark = [needs_walls, pytest.mark.skipif(sys.platform != "linux", reason="these programs are Linux's")]
 SMALL = Limits(memory=512 * MIB, processes=64, file_size=8 * MIB, output=4 * MIB, open_files=256)
@@ -108,8 +108,11 @@ SHELL = {
 
 
 @pytest.mark.parametrize("code", SHELL.values(), ids=SHELL.keys())
-def test_ends_of_a_shell(tmp_path: Path, code: str) -> None:
-    found = tell(tmp_path, code, "shell", seconds=3)
+def test_ends_of_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setenv("INTERPRETER_HOME", str(tmp_path / "home"))
+    lift_rules(tmp_path / "home")
+    (tmp_path / "work").mkdir()
+    found = tell(tmp_path / "work", code, "shell", seconds=3)
     assert any(word in found.told for word in ("last", "unexpected EOF", "never ends")), found.told
     assert found.first.status in ("ok", "error", "died", "timeout")
 

@@ -19,7 +19,7 @@ def for_model(verdict: Verdict, mode: Mode) -> str:
     """Which rule said no and why; and that the same code will not run."""
     lines = [model_line(reason) for reason in grouped(strictest(verdict))]
     if not lines:
-        lines = ["Not run: " + ("; ".join(verdict.unknown[:3]) or "the rules do not allow it") + "."]
+        lines = ["Not run: " + (" ".join(map(sentence, verdict.unknown[:3])) or "the rules do not allow it.")]
     if mode == "plan":
         lines.append("This is plan mode: nothing runs but what only reads. Describe the steps instead of running them.")
     else:

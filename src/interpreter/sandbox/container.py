@@ -135,6 +135,9 @@ def request(profile: Profile, image: str) -> dict[str, Any]:
     }
     if limits.memory is not None:
         host |= {"Memory": limits.memory, "MemorySwap": limits.memory}
+    if profile.sockets:
+        # A service may let only its group connect, as the Docker engine does.
+        host["GroupAdd"] = [str(group) for group in os.getgroups()]
     if limits.processes is not None:
         host["PidsLimit"] = limits.processes
     return {

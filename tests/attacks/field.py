@@ -68,7 +68,9 @@ def person_at_work(stack: contextlib.ExitStack, world: World) -> dict[str, Any]:
     key, name = 0x5A000000 + int.from_bytes(os.urandom(3), "big"), f"attack-{os.urandom(6).hex()}"
     command = [PYTHON, "-I", str(world.readable / "inside" / "target.py"), str(key), name, str(secret), str(signals)]
     # Its memory must be its own's to read: what root starts for somebody else is closed by the kernel until an exec.
-    target = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=world.outside, **identity(world.uid))
+    target = subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=world.outside, process_group=0, **identity(world.uid)
+    )
     assert target.stdout is not None
     stack.callback(target.stdout.close)
     stack.callback(target.wait)

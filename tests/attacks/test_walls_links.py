@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="these backends are Linux's"),
     pytest.mark.skipif(not os.path.exists(PYTHON), reason=f"the attacks run under {PYTHON}"),
 ]
-LAUNCHES = {"bubblewrap": 15, "container": 8, "landlock": 15}
-THROUGH_THE_LINK = "cat a/b/mine; echo x > a/b/planted; true"
+LAUNCHES = {"bubblewrap": 10, "container": 3, "landlock": 5}
+THROUGH_THE_LINKS = "cat a/b/mine c/b/mine; echo x > a/b/planted; echo x > c/b/planted; true"
 LOOK = "cat .vscode/id_rsa; true"
 SWAP = """
 import ctypes, os, time
@@ -69,7 +69,8 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
         for path in (private, private / "b", private / "b" / "mine"):
             os.chown(path, world.uid, world.uid)
         # The person hid something that is not there yet.
-        yield Session(world, private, (f"{world.workspace}/a/b/secret.txt",))
+        hidden = tuple(f"{world.workspace}/{name}/b/secret.txt" for name in ("a", "c"))
+        yield Session(world, private, hidden)
 
 
 @pytest.fixture(params=["bubblewrap", "container", "landlock"])
@@ -84,14 +85,12 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     yield request.param
 
 
-@pytest.mark.parametrize("kind", ["relative", "absolute"])
-def test_a_link_above_what_is_hidden_opens_nothing(session: Session, backend: str, kind: str) -> None:
+def test_a_link_above_what_is_hidden_opens_nothing(session: Session, backend: str) -> None:
     profile = session.profile(backend)
-    link = "../private" if kind == "relative" else str(session.private)
-    session.run(profile, f'ln -s "{link}" a')
-    assert "SECRET" not in session.run(profile, THROUGH_THE_LINK)
+    session.run(profile, f'ln -s ../private a; ln -s "{session.private}" c')
+    assert "SECRET" not in session.run(profile, THROUGH_THE_LINKS)
     assert os.listdir(session.private / "b") == ["mine"]
-    assert (session.world.workspace / "a").is_symlink(), "the attack was made"
+    assert (session.world.workspace / "c").is_symlink(), "the attack was made"
 
 
 def test_what_is_hidden_by_name_stays_hidden_when_it_appears(session: Session, backend: str) -> None:
@@ -129,10 +128,11 @@ def test_a_link_swapped_while_a_second_kernel_starts(session: Session, backend: 
 
 
 def test_without_walls_links_lead_there(session: Session) -> None:
-    (session.world.workspace / "a").symlink_to(session.private)
+    (session.world.workspace / "a").symlink_to("../private")
+    (session.world.workspace / "c").symlink_to(session.private)
     (session.world.workspace / ".vscode").symlink_to("../.ssh")
     done = subprocess.run(
-        ["/bin/sh", "-c", f"{THROUGH_THE_LINK}; {LOOK}"],
+        ["/bin/sh", "-c", f"{THROUGH_THE_LINKS}; {LOOK}"],
         cwd=session.world.workspace,
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -140,5 +140,5 @@ def test_without_walls_links_lead_there(session: Session) -> None:
         check=True,
         **identity(session.world.uid),
     )
-    assert done.stdout == "SECRET\nSECRET\n"
+    assert done.stdout == "SECRET\n" * 3
     assert sorted(os.listdir(session.private / "b")) == ["mine", "planted"]

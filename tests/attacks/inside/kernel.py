@@ -232,8 +232,7 @@ def swap_on_a_file(world: World) -> bool:
 @attack
 def accounting(world: World) -> bool:
     del world
-    call("acct", None)
-    return True
+    return passed_the_guard("acct", b"no-such-folder/file")
 
 
 @attack

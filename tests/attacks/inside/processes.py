@@ -196,14 +196,10 @@ def rank_of_a_process(world: World) -> bool:
 
 
 @attack
-def rank_of_everything_of_the_person(world: World) -> bool:
-    before = nice_of(world["target"])
-    os.setpriority(os.PRIO_USER, 0, before + 1)
-    return nice_of(world["target"]) == before + 1
-
-
-def nice_of(pid: int) -> int:
-    return int(text(f"/proc/{pid}/stat").rpartition(")")[2].split()[16])
+def rank_of_a_group_of_processes(world: World) -> bool:
+    group = os.getpgid(world["target"])
+    os.setpriority(os.PRIO_PGRP, group, os.getpriority(os.PRIO_PGRP, group) + 1)
+    return True
 
 
 @attack

@@ -85,7 +85,7 @@ def person_at_work(stack: contextlib.ExitStack, world: World) -> dict[str, Any]:
     stack.callback(os.close, forgotten)
     os.set_inheritable(forgotten, True)
     found = {"key": key, "name": name, "signals": str(signals), "target": target.pid, "group": os.getpgid(0)}
-    found |= {"secret": str(secret), "race": 0.4}
+    found |= {"secret": str(secret), "race": 0.4, "everybody": -1}
     return found | told
 
 
@@ -171,7 +171,10 @@ def attack_all(world: World, launch: Callable[[list[str]], Launch], only: Iterab
 
 
 def attack_bare(world: World) -> dict[str, str]:
-    """The same as an ordinary program of that user: no walls, no limits, its whole environment."""
+    """The same as an ordinary program of that user: no walls, no limits, its whole environment.
+
+    A signal to everybody goes to the one target only: the machine is shared.
+    """
     places = {"HOME": world.scratch / "home", "TMPDIR": Path(f"{world.scratch}.tmp")}
     for path in places.values():
         path.mkdir(parents=True, exist_ok=True)
@@ -180,7 +183,7 @@ def attack_bare(world: World) -> dict[str, str]:
     environment = {"PATH": "/usr/bin:/bin", **TELLING, **{name: str(path) for name, path in places.items()}}
     done = subprocess.run(
         command_of(world),
-        input=json.dumps(world.facts | {"race": 8}),
+        input=json.dumps(world.facts | {"race": 8, "everybody": world.facts["target"]}),
         env=environment,
         cwd=world.workspace,
         close_fds=False,

@@ -144,7 +144,7 @@ def signal_with_a_value(world: World) -> bool:
 def signal_to_everybody(world: World) -> bool:
     """One that ends nobody, and that only the person's program counts."""
     before = signals_of(world)
-    os.kill(-1, signal.SIGURG)
+    os.kill(world["everybody"], signal.SIGURG)
     return arrives(world, before)
 
 

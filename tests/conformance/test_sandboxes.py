@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from interpreter.errors import SandboxUnavailable
@@ -218,3 +220,18 @@ def test_the_scratch_is_no_way_out_for_the_next_kernel(world: World, backend: st
     home = Path(world.scratch) / "home"
     if home.is_symlink():
         home.unlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a device")
+def test_a_device_appears_where_it_is_named_and_only_there(world: World, backend: str) -> None:
+    device = Path(f"/dev/interpreter-probe-{os.getpid()}")
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # another /dev/zero
+    device.chmod(0o666)
+    command = ["/bin/sh", "-c", f"head -c 3 '{device}' | wc -c"]
+    plain = world.profile(backend)
+    named = msgspec.structs.replace(plain, devices=(str(device),))
+    try:
+        assert run_as(world.uid, lambda: Walls(plain).launch(command)).stdout.strip() == "0"
+        assert run_as(world.uid, lambda: Walls(named).launch(command)).stdout.strip() == "3"
+    finally:
+        device.unlink()

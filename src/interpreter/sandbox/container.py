@@ -135,6 +135,10 @@ def request(profile: Profile, image: str) -> dict[str, Any]:
     }
     if limits.memory is not None:
         host |= {"Memory": limits.memory, "MemorySwap": limits.memory}
+    if profile.devices:
+        host["Devices"] = [
+            {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rw"} for path in profile.devices
+        ]
     if profile.sockets:
         # A service may let only its group connect, as the Docker engine does.
         host["GroupAdd"] = [str(group) for group in os.getgroups()]

@@ -50,6 +50,9 @@ def required() -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell starts what runs in its background without it; programs of the tests have to hear it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = [name for name in required() if shutil.which(PROGRAMS.get(name, name)) is None]
     if missing:
         raise pytest.UsageError(f"INTERPRETER_CI_REQUIRES: not on this machine: {', '.join(missing)}")

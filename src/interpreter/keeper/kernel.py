@@ -267,8 +267,11 @@ class Kernel:
     def done(self, status: str, exit_status: int | None, report: dict[str, Any], *, drain: bool = True) -> None:
         """The execution has ended; `report` may hold error, result and context, all of them claims."""
         execution = self.current
-        if execution is None or status not in STATUSES | {"died"} or (self._settling and status != "died"):
-            self.violation("a done that nobody asked for")
+        if execution is None or status not in STATUSES | {"died"}:
+            self.violation(f"a done that nobody asked for: {status[:40]!r}")
+            return
+        if self._settling and status != "died":
+            self.services.log(f"{self.id}: a second done while the first is held: the first counts")
             return
         if self.process:
             self.process.busy = time.monotonic()

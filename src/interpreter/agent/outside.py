@@ -22,11 +22,12 @@ READ = 8000
 TOLD = 3
 """Hosts that one note names."""
 REGISTRIES = "@package-registries"
-INSTALLERS = re.compile(
+# Patterns as text: most runs never need them, and compiling them all takes two milliseconds of each start.
+INSTALLERS = (
     r"\b(?:pip3?|uv|poetry|conda|npm|npx|yarn|pnpm|cargo|gem|bundle|go|mvn|gradle|apt|apt-get|composer)\s+(?:-\S+\s+)*"
     r"(?:\w+\s+)?(?:install|add|i|ci|get|mod|download|update|sync|build|fetch|create|exec)\b"
 )
-NO_NETWORK = re.compile(
+NO_NETWORK = (
     r"Temporary failure in name resolution|Name or service not known|nodename nor servname|Network is unreachable"
     r"|[Cc]ould not resolve (?:host|hostname)|unable to resolve host|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)"
     r"|NewConnectionError|ConnectError|Failed to establish a new connection|Temporary failure resolving"
@@ -35,24 +36,24 @@ NO_NETWORK = re.compile(
 )
 NAME = r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}"
 HOSTS = (
-    re.compile(rf"HTTPS?Connection(?:Pool)?\(host='({NAME})', port=(\d+)"),
-    re.compile(rf"[Cc]ould not resolve (?:host|hostname):? '?({NAME})()"),
-    re.compile(rf"unable to resolve host address [‘'`\"]({NAME})()"),
-    re.compile(rf"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ({NAME})()"),
-    re.compile(rf"Temporary failure resolving '({NAME})()"),
-    re.compile(rf"dial tcp: lookup ({NAME})()"),
-    re.compile(rf"ECONNREFUSED ({NAME}):(\d+)"),
-    re.compile(rf"https?://(?:[^\s/@'\"]*@)?({NAME})(?::(\d+))?"),
+    rf"HTTPS?Connection(?:Pool)?\(host='({NAME})', port=(\d+)",
+    rf"[Cc]ould not resolve (?:host|hostname):? '?({NAME})()",
+    rf"unable to resolve host address [‘'`\"]({NAME})()",
+    rf"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ({NAME})()",
+    rf"Temporary failure resolving '({NAME})()",
+    rf"dial tcp: lookup ({NAME})()",
+    rf"ECONNREFUSED ({NAME}):(\d+)",
+    rf"https?://(?:[^\s/@'\"]*@)?({NAME})(?::(\d+))?",
 )
 STANDARD = ("", "80", "443")
-SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("docker", re.compile(r"(?i)connect to the docker (?:daemon|api)|Error while fetching server API version")),
-    ("git", re.compile(r"\.git/\S*: (?:Read-only file system|Permission denied)")),
-    ("ssh", re.compile(r"Permission denied \(publickey|Could not open a connection to your authentication agent")),
-    ("kubectl", re.compile(r"connection to the server localhost:8080 was refused|couldn't get current server API")),
-    ("aws", re.compile(r"Unable to locate credentials")),
-    ("gcloud", re.compile(r"You do not currently have an active account selected")),
-    ("az", re.compile(r"Please run 'az login'")),
+SIGNS = (
+    ("docker", r"(?i)connect to the docker (?:daemon|api)|Error while fetching server API version"),
+    ("git", r"\.git/\S*: (?:Read-only file system|Permission denied)"),
+    ("ssh", r"Permission denied \(publickey|Could not open a connection to your authentication agent"),
+    ("kubectl", r"connection to the server localhost:8080 was refused|couldn't get current server API"),
+    ("aws", r"Unable to locate credentials"),
+    ("gcloud", r"You do not currently have an active account selected"),
+    ("az", r"Please run 'az login'"),
 )
 
 
@@ -96,18 +97,18 @@ class Outside:
 
 def look(code: str, said: str) -> Missed:
     """What the output of a program that failed speaks of."""
-    grants = tuple(name for name, sign in SIGNS if sign.search(said))
-    if not NO_NETWORK.search(said) or grants:
+    grants = tuple(name for name, sign in SIGNS if re.search(sign, said))
+    if not re.search(NO_NETWORK, said) or grants:
         return Missed((), grants)
     found: dict[str, None] = {}
     for text in (said, code):
         for pattern in HOSTS:
-            for host, port in pattern.findall(text):
+            for host, port in re.findall(pattern, text):
                 found[host.rstrip(".") if port in STANDARD else f"{host}:{port}"] = None
         if found:
             break
     # An installer that names no host, or well-known ones, needs more of them than the first that it missed.
-    if INSTALLERS.search(code) and all(host in GROUPS[REGISTRIES[1:]] for host in found):
+    if re.search(INSTALLERS, code) and all(host in GROUPS[REGISTRIES[1:]] for host in found):
         return Missed((REGISTRIES,))
     return Missed(tuple(found)[:TOLD])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from typing import Literal
 
 from ..types.messages import ToolSpec
@@ -47,7 +47,7 @@ def system_prompt(
     parts = [
         options.system_message.strip() or OPENING,
         RULES,
-        f"The machine\n- {platform.system()} {platform.machine()}. {place}\n- Languages: {', '.join(languages)}.",
+        f"The machine\n- {os.uname().sysname} {os.uname().machine}. {place}\n- Languages: {', '.join(languages)}.",
         options.custom_instructions.strip(),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -33,12 +33,10 @@ PLAIN = {
     "commit": "cleanup|verbose",
 }
 """Sections of a git configuration that start no program, and their harmless keys. All others count as dangerous."""
-SECTION = re.compile(r'\[\s*([a-z]+)(?:\s+"[^"\\\]\n]*")?\s*\]\s*', re.IGNORECASE)
-SETTING = re.compile(r"([a-z][a-z0-9-]*)\s*(?:=\s*(.*))?", re.IGNORECASE)
-ADDRESS = re.compile(
-    r"(?:https?|ssh|git|file)://[^-][^\s\"\\]*|[\w.-]+@[\w.-]+:[^\s\"\\]+|\.{0,2}/[^\s\"\\]*", re.IGNORECASE
-)
-SAFE_VALUE = re.compile(r'[^\\"`!]*')
+SECTION = r'(?i)\[\s*([a-z]+)(?:\s+"[^"\\\]\n]*")?\s*\]\s*'
+SETTING = r"(?i)([a-z][a-z0-9-]*)\s*(?:=\s*(.*))?"
+ADDRESS = r"(?i)(?:https?|ssh|git|file)://[^-][^\s\"\\]*|[\w.-]+@[\w.-]+:[^\s\"\\]+|\.{0,2}/[^\s\"\\]*"
+SAFE_VALUE = r'[^\\"`!]*'
 
 
 class Finding(NamedTuple):
@@ -63,18 +61,18 @@ def entries(text: str) -> Iterator[tuple[str, str]]:
 
 def plain(section: str, line: str) -> bool:
     """Whether a line surely starts no program."""
-    head = SECTION.fullmatch(section)
+    head = re.fullmatch(SECTION, section)
     if head is None or head[1].lower() not in PLAIN:
         return False
     if line.startswith("["):
         return line == section
-    match = SETTING.fullmatch(line)
+    match = re.fullmatch(SETTING, line)
     if match is None or not re.fullmatch(PLAIN[head[1].lower()], match[1].lower()):
         return False
     value = (match[2] or "").strip()
     if match[1].lower() in ("url", "pushurl"):
-        return ADDRESS.fullmatch(value) is not None
-    return SAFE_VALUE.fullmatch(value) is not None
+        return re.fullmatch(ADDRESS, value) is not None
+    return re.fullmatch(SAFE_VALUE, value) is not None
 
 
 def config_dangers(text: str, known: str = "") -> list[str]:

@@ -32,7 +32,8 @@ demo: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-dev
 	@$(RUN) -m tests.libraries
-	$(PYTEST) $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers"
+	$(PYTEST) $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers and not alone"
+	@$(PYTEST) $(TESTS) -q -m alone || [ $$? = 5 ]
 
 check: $(VENV)/.ready-dev
 	$(RUN) -m ruff check .

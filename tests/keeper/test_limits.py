@@ -20,8 +20,8 @@ from .walled import Subject, World, groups_work, subjects, world_of
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="these walls are Linux's"),
-    # The kernel counts the processes of a user, whatever test they belong to.
-    pytest.mark.xdist_group("limits"),
+    # The kernel counts the processes of a user, whatever test they belong to; and a watch needs its share of time.
+    pytest.mark.alone,
 ]
 STATE = {"python": ("kept = 41", "kept + 1"), "shell": ("kept=41", "echo $((kept + 1))")}
 EVERY = pytest.mark.parametrize("subject", subjects(), ids=str)
@@ -157,7 +157,7 @@ def left_of(world: World) -> list[str]:
 def test_a_refused_process_is_told(world: World) -> None:
     code = "import subprocess\nfor _ in range(60): subprocess.Popen(['sleep', '20'])\nimport time; time.sleep(5)"
     ran = survives(world, "python", code, processes=30)
-    assert ran.status == "limit"
+    assert ran.status in ("limit", "error"), "what the kernel refuses may end the program before the watch does"
     assert limit_of(ran).startswith("processes: 30 allowed, ")
 
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+import interpreter
 from interpreter.errors import SandboxUnavailable
 from interpreter.sandbox import Walls, choose, run, workspace_profile
 from interpreter.types.rules import Credential, NetworkRules
@@ -142,7 +143,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             home=tmp_path / "home",
             backend=request.param,
             network="proxy",
-            readable=(sys.prefix, sys.base_prefix),
+            # What is installed there may be a link to sources elsewhere; pip looks at all of it.
+            readable=(sys.prefix, sys.base_prefix, str(Path(interpreter.__file__).parents[1])),
             environ={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
         )
         token = Credential(variable="PKG_TOKEN", host="pkg.example", source="env:THE_TOKEN")

@@ -292,12 +292,14 @@ class Keeper:
                 kernel.kill("the keeper ends")
         for _ in range(10):
             tree.kill([pid for pid in tree.descendants([os.getpid()]) if pid != os.getpid()])
-        for process in self.reaper.processes:
-            # Nobody else will take it away, and one of each session would be left.
-            if process.group:
-                process.group.remove()
         if self.host:
             self.host.close_soon()
+
+    def clear(self) -> None:
+        """After the last word: nobody else would take our control groups away; one of each session would be left."""
+        for process in self.reaper.processes:
+            if process.group:
+                process.group.remove()
 
 
 def _name(value: Any) -> str:
@@ -323,4 +325,5 @@ def serve(run_dir: str, listening: socket.socket, token: str) -> bool:
 
     signal.signal(signal.SIGTERM, on_terminate)
     keeper.loop.run()
+    keeper.clear()
     return keeper.met

@@ -148,7 +148,7 @@ ORDINARY = [
     "HF_HUB_OFFLINE=1 npm_package_json_is_a_long_variable_name pk_test_short my_live_stream_of_data",
     "2026-11-21T10:15:30.123456Z 192.168.10.20:8080 1234567890:AA",
     "Authorization: none\nauthorization required; Authorization header",
-    "x;Password=$PASS;y ;Password={pw}; Pwd=\n PWD=/work/main;OLDPWD=/tmp",
+    "x;Password=$PASS;y ;Password={pw}; Pwd=\n PWD=/home/me;OLDPWD=/tmp",
     "pip install pypi-attestations==0.0.27 pypi-simple some-very-long-package-name-that-goes-on-and-on-for-ever",
     "arn:aws:iam::123456789012:role/x s3://bucket/AKIA/file",
     "[=====>    ] 45% 12.3MB/s eta 0:00:05",

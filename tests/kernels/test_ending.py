@@ -41,6 +41,7 @@ def test_without_a_keeper_there_is_nothing_to_end(tmp_path: Path) -> None:
     end_keeper(tmp_path / "nowhere")
     (tmp_path / "keeper.lock").touch()
     end_keeper(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["keeper.lock"], "nothing was made, and nothing taken away"
 
 
 def test_one_that_does_not_end_is_told_and_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

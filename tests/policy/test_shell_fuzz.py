@@ -96,7 +96,10 @@ def mutated(random: Random, code: str) -> str:
 @given(st.integers(0, 2**32))
 def test_mutations_of_the_corpus_are_read_without_failing(seed: int) -> None:
     random = Random(seed)
-    read_shell(mutated(random, random.choice(denied_lines())))
+    code = mutated(random, random.choice(denied_lines()))
+    found = read_shell(code)
+    assert found == read_shell(code), "a reading depends on nothing but the code"
+    assert all(isinstance(word, str) for command in found.commands for word in command.words)
 
 
 @pytest.mark.parametrize(

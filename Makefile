@@ -7,13 +7,14 @@ WORKERS ?= auto
 TESTS ?= tests
 DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(DEMO_LANG),--lang "$(DEMO_LANG)")
 
-.PHONY: help demo test check bench picture test-servers test-vm setup clean
+.PHONY: help demo test check bench chaos picture test-servers test-vm setup clean
 
 help:
 	@echo 'make demo           set up, and run a real task; the model is a recording (API_BASE=URL MODEL=NAME: a real one)'
 	@echo 'make test           set up, and run all tests'
 	@echo 'make check          ruff, pyright and the laws of the house'
 	@echo 'make bench          time and memory, each beside its bare counterpart'
+	@echo 'make chaos          kill, cut the power, fill the disk, some thousand times, and count what is lost (about an hour)'
 	@echo 'make picture        draw docs/session.svg from a real run'
 	@echo 'make test-servers   tests against real model servers (downloads some gigabytes)'
 	@echo 'make test-vm        tests of control groups in a small virtual machine (some minutes)'
@@ -46,6 +47,9 @@ picture: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	env -u PYTHONDONTWRITEBYTECODE $(RUN) -m benchmarks
+
+chaos: $(VENV)/.ready-dev
+	env -u PYTHONDONTWRITEBYTECODE $(RUN) -m tests.chaos $(CHAOS)
 
 test-servers: $(VENV)/.ready-dev
 	@$(RUN) tools/test_servers.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -12,12 +13,13 @@ from typing import Any
 class Bare:
     """Serves `replies` in order: a string is said; a dict with `code` is a native call of execute."""
 
-    def __init__(self, replies: list[str | dict[str, str]], *, tokens: int = 0) -> None:
+    def __init__(self, replies: list[str | dict[str, str]], *, tokens: int = 0, thinks: float = 0.0) -> None:
+        """`thinks`: seconds before each answer."""
         self.replies = replies
         self.asked: list[float] = []
         self.answered: list[float] = []
         self.bodies: list[bytes] = []
-        self.tokens = tokens
+        self.tokens, self.thinks = tokens, thinks
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -75,13 +77,15 @@ class Bare:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 owner.asked.append(time.perf_counter())
                 owner.bodies.append(body)
+                time.sleep(owner.thinks)
                 data = b"".join(owner.chunks())
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
-                self.wfile.flush()
+                with contextlib.suppress(OSError):  # a client that was killed hears no more
+                    self.wfile.write(data)
+                    self.wfile.flush()
                 owner.answered.append(time.perf_counter())
 
         return Handler

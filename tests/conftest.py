@@ -19,10 +19,13 @@ from tests import libraries
 
 PROGRAMS = {
     "bubblewrap": "bwrap", "node": "node", "tmux": "tmux", "git": "git", "libraries": str(libraries.PYTHON),
+    "linters": str(libraries.FOLDER / "linters" / "bin" / "zizmor"),
 }  # fmt: skip
 REMOVED = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "NO_COLOR", "FORCE_COLOR", "OPENAI_API_KEY", "EDITOR", "VISUAL",
     "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONSTARTUP", "LC_MESSAGES", "LANGUAGE", "COLUMNS", "LINES", "SSH_TTY",
+    "CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITLAB_CI", "JENKINS_URL", "TF_BUILD",
+    "TEAMCITY_VERSION", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS",
 )  # fmt: skip
 _REAL = dict(os.environ)
 _ROOT = pytest.StashKey[Path]()
@@ -70,6 +73,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(root, ignore_errors=True)
         os.environ.clear()
         os.environ.update(_REAL)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A test's name is in the environment of what it starts, and there megabytes have no room."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, str | bytes) and len(val) > 500 else None
 
 
 @pytest.hookimpl(wrapper=True)

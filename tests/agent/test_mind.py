@@ -41,8 +41,12 @@ class Into:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: Event, *more: Event) -> None:
+        assert not more
         self._history.apply(event)
+
+    def hold(self, event: Event) -> None:
+        raise AssertionError("nothing is held here")
 
     def show(self, event: Event) -> None:
         raise AssertionError("nothing is shown here")

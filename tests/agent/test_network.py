@@ -35,11 +35,15 @@ class Person:
         self.written.append(host)
         return str(self._place)
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: Event, *more: Event) -> None:
+        assert not more
         self.events.append(event)
         if isinstance(event, ApprovalRequested) and self._answers:
             op = ResolveApproval(approval=event.approval, answer=self._answers.pop(0))  # pyright: ignore[reportArgumentType] - as a table says
             asyncio.get_running_loop().call_soon(self.approvals.resolve, op)
+
+    def hold(self, event: Event) -> None:
+        self.events.append(event)
 
     def show(self, event: Event) -> None:
         self.events.append(event)

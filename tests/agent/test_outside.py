@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.agent.foreign import Foreign
 from interpreter.agent.outside import REGISTRIES, Outside, look
 from interpreter.types.actions import Action, Completion, ErrorReport, OutputRef
 from interpreter.types.base import code_sha256
@@ -18,15 +19,19 @@ class Heard:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: Event, *more: Event) -> None:
+        assert not more
         assert isinstance(event, NoteAdded) and not event.to_model
         self.notes.append(event.text)
+
+    def hold(self, event: Event) -> None:
+        raise AssertionError(event)
 
     def show(self, event: Event) -> None:
         raise AssertionError(event)
 
 
-def asked(outside: Outside, action: Action, completion: Completion) -> str:
+def asked(outside: Outside | Foreign, action: Action, completion: Completion) -> str:
     return asyncio.run(outside(action, completion))
 
 
@@ -119,3 +124,18 @@ def test_an_error_of_python_counts_as_what_was_said() -> None:
     completion = Completion(execution="x", status="error", error=report)
     outside = Outside(Heard(), closed=True, grants=(), place="p")
     assert "`grants: [docker]`" in asked(outside, action("docker.from_env()"), completion)
+
+
+def test_a_file_of_another_owner_in_a_stage_is_said_once_and_to_the_model_each_time(tmp_path: Path) -> None:
+    heard = Heard()
+    foreign = Foreign(heard)
+    for said in ("sh: 1: cannot create theirs: Value too large for defined data type", "Error: EOVERFLOW: open"):
+        assert "write a copy under another name" in asked(foreign, action("x"), failed(tmp_path / "out", said))
+    report = ErrorReport(name="OSError", message="[Errno 75] Value too large for defined data type: 'theirs'")
+    python = Completion(execution="x", status="error", error=report)
+    assert "belongs to an owner or group" in asked(foreign, action("x"), python)
+    assert heard.notes == [
+        "In a staged session the code cannot change files of other owners: give them to you, or work without --stage."
+    ]
+    assert asked(foreign, action("x"), failed(tmp_path / "out", "Permission denied")) == ""
+    assert asked(foreign, action("x"), Completion(execution="x", status="ok", exit_status=0)) == ""

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
+from interpreter.agent.parse import read_answer
+from interpreter.tools.builtin import load
+from interpreter.tools.registry import Registry
 from interpreter.types.base import code_sha256
+from interpreter.types.messages import Answer, ToolCall
 
 from .parsing import call, programs, read
 
@@ -246,3 +250,30 @@ def test_too_many_actions() -> None:
     reading = read("", *[("execute", '{"language": "python", "code": "1"}')] * 30)
     assert len(reading.actions) == 24
     assert len(reading.errors) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "repair"),
+    [
+        ('{"path":"\\\\ud800"}', '{"arguments":{"path":"?"},"tool":"read_file"}', ""),
+        ('{"arguments":{"path":"a"}}', '{"arguments":{"path":"a"},"tool":"read_file"}', "arguments within 'arguments'"),
+        ('{"path":"a",}', '{"arguments":{"path":"a"},"tool":"read_file"}', ""),
+        ('{"path":"a","lines":1e400}', '{"arguments":{"path":"a"},"tool":"read_file"}', ""),
+    ],
+)
+def test_calls_of_further_tools(arguments: str, code: str, repair: str) -> None:
+    arguments = arguments.replace("\\\\", "\\")
+    answer = Answer(calls=(ToolCall(id="1", name="functions.read-file", arguments=arguments),), finish="tool_calls")
+    found = read_answer(answer, ("execute", "read_output"), {}, book=Registry([load("read_file")]))
+    assert [action.code for action in found.actions] == [code] and not found.errors
+    assert found.actions[0].repairs[0] == "tool 'functions.read-file' read as read_file"
+    assert not repair or repair in found.actions[0].repairs
+
+
+@pytest.mark.parametrize(
+    "arguments", ["null", '"a"', "[" * 5000, '{"path":' + "[" * 900 + "]" * 900 + "}", "", "{", "x"]
+)
+def test_what_is_no_call_of_a_further_tool_is_told(arguments: str) -> None:
+    answer = Answer(calls=(ToolCall(id="1", name="read_file", arguments=arguments),), finish="tool_calls")
+    found = read_answer(answer, ("execute", "read_output"), {}, book=Registry([load("read_file")]))
+    assert not found.actions and len(found.errors) == 1 and len(found.errors[0].message) < 400

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.app.compose import open_session
+from interpreter.app.opening import open_session
 from interpreter.config.files import read_entries
 from interpreter.config.load import load_settings
 from interpreter.errors import SandboxUnavailable

@@ -5,6 +5,8 @@ The names are those of the attacks in `inside/`.
 
 from __future__ import annotations
 
+import os
+
 BOTH = ("root", "user")
 ALL = "a path inside a writable folder cannot be taken out; put back after each step"
 MODES = "modes, times and labels are not watched"
@@ -77,6 +79,15 @@ BY_ROOT_ONLY = (
     "way_out_of_the_control_group",
 )
 """An ordinary user cannot do these even without walls: the control is root's."""
+DEVICES = {"device_of_file_systems": "/dev/fuse", "device_of_networks": "/dev/net/tun"}
+"""On many machines these are everybody's."""
+
+
+def by_root_only_here(attack: str) -> bool:
+    device = DEVICES.get(attack, "")
+    return attack in BY_ROOT_ONLY and not (os.path.exists(device) and os.stat(device).st_mode & 0o002)
+
+
 RUNS_LATER = {
     "module_of_the_tools_name": "`python -m interpreter` where an `interpreter.py` lies; the command `interpreter` "
     "does not look there",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from interpreter.cli import answers, say
 from interpreter.cli.contract import Question
-from interpreter.cli.views import aside, paint, plain, questions, screen, words
+from interpreter.cli.views import aside, back, paint, plain, questions, screen, words
 from interpreter.cli.views.plain import Plain
 from interpreter.cli.views.screen import Screen
 from interpreter.llm.script import Reply
@@ -26,6 +26,8 @@ from interpreter.types.events import (
     ActionProposed,
     ApprovalRequested,
     ApprovalResolved,
+    CheckpointMissed,
+    CheckpointRestored,
     Event,
     GrantAdded,
     KernelEvent,
@@ -39,13 +41,15 @@ from interpreter.types.events import (
     TextDelta,
     TurnFinished,
     TurnStarted,
+    Unsaved,
 )
+from interpreter.types.rewinding import Rewound, SnapshotTaken, VariablesBack
 from interpreter.types.rules import Reason
 from tests.bad.command import Place, needs_walls, played
 
 EVIL = "\x1b[2J\x1b]0;title\x07\x1b]8;;http://x.example\x07link\x1b]8;;\x07\x1b]52;c;eA==\x07\x9b2Jhead\rOVER\b\u202e\u2066"
 HARMFUL = set("\x1b\x9b\x07\b\u202e\u2066")
-VIEWS = (words, aside, screen, paint, plain, questions, answers)
+VIEWS = (words, aside, back, screen, paint, plain, questions, answers)
 
 
 def action(code: str, language: str = "python") -> Action:
@@ -69,6 +73,16 @@ EVENTS: dict[str, tuple[Event, ...]] = {
     "why a kernel ended": (KernelEvent(language="python", kernel="k", what="died", reason=EVIL),),
     "a granted path": (GrantAdded(path=EVIL, access="read", by="person"),),
     "a file that was taken away": (Quarantined(action="a", path=EVIL, kept="/kept", reason="x"),),
+    "why variables were not saved": (CheckpointMissed(language="python", kernel="k", execution="x", reason=EVIL),),
+    "a name that is missing": (
+        CheckpointRestored(language="python", kernel="k", execution="x", missing=(Unsaved(name=EVIL, type=EVIL),)),
+    ),
+    "a path that no snapshot holds": (SnapshotTaken(action="a", uncovered=(EVIL,)),),
+    "why there is no snapshot": (SnapshotTaken(action="a", missed=EVIL),),
+    "what a rewind left": (Rewound(step=1, left=(EVIL,), irreversible=(EVIL,)),),
+    "a name that a rewind misses": (
+        Rewound(step=1, variables=(VariablesBack(language="python", step=1, missing=(EVIL,)),)),
+    ),
     "a host": (NetworkAttempt(host=EVIL, port=1, decision="denied", by="default"),),
     "a proxy's reason": (NetworkAttempt(host="h", port=1, decision="denied", by="*", reason=EVIL),),
     "an installer's progress": (Progress(what=EVIL, text=EVIL),),

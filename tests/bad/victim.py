@@ -73,10 +73,11 @@ def kill(pids: Iterable[int]) -> None:
             pass
 
 
-def strike(log: SessionLog, whom: str) -> None:
+def strike(log: SessionLog, whom: str, stored: int, given: int) -> None:
+    """`stored`: events that the log has confirmed; `given`: those that it was handed."""
     keeper, below = processes_of(log.folder / "run")
     struck = {"keeper": keeper, "kernel": below}.get(whom, keeper + below)
-    print("struck", len(struck), flush=True)
+    print("struck", len(struck), stored, given, flush=True)
     if whom in ("kernel", "all"):
         kill(below)
     if whom in ("keeper", "all"):
@@ -87,16 +88,19 @@ def strike(log: SessionLog, whom: str) -> None:
 
 async def main(workspace: Path, whom: str, when: str, number: int, resume: str = "") -> None:
     honest = SessionLog.append
-    count = 0
+    count = confirmed = given = 0
 
     async def append(self: SessionLog, event: Event, *more: Event) -> list[Stored]:
-        nonlocal count
+        nonlocal count, confirmed, given
         count += 1
-        if count == number and when == "before":
-            strike(self, whom)
+        own = count  # others are stored meanwhile
+        if own == number and when == "before":
+            strike(self, whom, confirmed, given)
+        given += 1 + len(more)
         stored = await honest(self, event, *more)
-        if count == number and when == "after":
-            strike(self, whom)
+        confirmed += 1 + len(more)
+        if own == number and when == "after":
+            strike(self, whom, confirmed, given)
         return stored
 
     SessionLog.append = append

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 from interpreter.config.settings import Settings
 from interpreter.errors import ModelUnreachable, UsageError
@@ -37,6 +38,7 @@ from interpreter.types.events import (
 from interpreter.types.messages import ServerFacts, Usage
 from interpreter.types.ops import Interrupt, Op, ResolveApproval, SetMode, SubmitInput, Undo
 from interpreter.types.rules import Mode
+from interpreter.types.turns import OpenLeft
 
 CODE = "import math\nprint(math.pi)"
 
@@ -44,7 +46,7 @@ CODE = "import math\nprint(math.pi)"
 class NoLog:
     """The front end does not look at the log."""
 
-    async def append(self, event: Event, /) -> list[Stored]:
+    async def append(self, event: Event, /, *more: Event) -> list[Stored]:
         return []
 
 
@@ -54,6 +56,10 @@ class FakeSession:
         self.workspace = workspace
         self.where = "bubblewrap, in " + str(workspace)
         self.pending: tuple[Action, ...] = ()
+        self.left: OpenLeft | None = None
+        self.guest: Literal["", "joined", "watching"] = ""
+        self.busy = False
+        self.staging = None
         self.mode: Mode = settings.agent.mode
         self.window = 8192
         self.facts = ServerFacts(api_base="http://127.0.0.1:1/v1", model="fake-4b")

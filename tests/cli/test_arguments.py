@@ -142,3 +142,13 @@ def test_what_is_quick_loads_little(flag: str, absent: tuple[str, ...]) -> None:
     )  # fmt: skip
     assert done.stdout.startswith(("interpreter ", "Use: "))
     assert not set(absent) & set(done.stderr.split()), done.stderr
+
+
+def test_what_stands_after_resume_is_a_name_or_the_task() -> None:
+    found = parse(["--resume", "销售", "go on"])
+    assert (found.resume, found.task, found.perhaps) == ("销售", "go on", "")
+    found = parse(["--resume", "销售"])
+    assert (found.resume, found.task, found.perhaps) == ("last", "销售", "销售"), (
+        "the task, unless a session is called so"
+    )
+    assert parse(["--resume", "s_0123"]).perhaps == ""

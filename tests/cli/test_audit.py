@@ -160,7 +160,7 @@ def test_verify_says_which_event_is_bad_and_ends_with_1(home: Path) -> None:
     assert told.returncode == 1
     assert json.loads(told.stdout)["sessions"][0] | {"detail": ""} == {
         "session": "s_00000000000000000001", "whole": False, "events": 20, "sealed": 20, "finding": "body", "first": 15,
-        "last": 15, "erased": [], "detail": "",
+        "last": 15, "erased": [], "imported": 0, "detail": "",
     }  # fmt: skip
 
 

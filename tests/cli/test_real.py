@@ -78,10 +78,12 @@ def test_every_event_of_a_task(sums: Bench) -> None:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [event["type"] for event in events]
     assert kinds[0] == "session_started" and events[0]["workspace"] == str(sums.work)
-    kept = [kind for kind in kinds if kind not in ("text_delta", "code_delta", "output_chunk", "kernel")]
+    kept = [
+        kind for kind in kinds if kind not in ("text_delta", "code_delta", "output_chunk", "kernel", "checkpoint_saved")
+    ]
     assert kept == [
         "session_started", "turn_started", "model_asked", "model_answered", "action_proposed", "action_judged",
-        "action_started", "action_finished", "model_asked", "model_answered", "turn_finished",
+        "snapshot_taken", "action_started", "action_finished", "model_asked", "model_answered", "turn_finished",
     ]  # fmt: skip
     chunks = [event["text"] for event in events if event["type"] == "output_chunk"]
     assert "".join(chunks) == "45\n"
@@ -105,8 +107,13 @@ def test_sessions_are_shown_exported_and_removed(sums: Bench) -> None:
         (["sessions", "shwo", "x"], 2, "Did you mean sessions show?"),
         (["sessions", "show"], 2, "Name one session"),
         (["sessions", "rm"], 2, "Name one session"),
-        (["sessions", "export", "last", "--form", "pdf"], 2, "--form should be one of md, ipynb, json, jsonl."),
+        (
+            ["sessions", "export", "last", "--form", "pdf"],
+            2,
+            "--form should be one of md, ipynb",
+        ),
         (["sessions", "list", "x"], 2, "takes no names"),
+        (["sessions", "show", "last", "--force"], 2, "--force does not belong to sessions show."),
         (["config", "shw"], 2, "Did you mean config show?"),
         (["config", "show", "nonsense"], 2, "no setting called `nonsense`"),
         (["doctor", "x"], 2, "takes no names"),
@@ -168,7 +175,7 @@ def test_a_conversation_with_a_real_kernel(sums: Bench) -> None:
         terminal.wait_for("\nown42", 30)
         terminal.wait_for("own42\n>")
         terminal.send("%undo\r")
-        terminal.wait_for("Taken back.")
+        terminal.wait_for("Taken back: the last turn.")
         terminal.send("%save talk.json\r")
         terminal.wait_for("Saved ")
         terminal.send("%markdown talk.md\r")

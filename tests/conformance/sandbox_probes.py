@@ -145,9 +145,11 @@ def write_system_setting(world: World) -> bool:
 @probe
 def write_system_folder(world: World) -> bool:
     del world
+    # These folders belong to every test that runs now: a fixed name would be taken away by another's probe.
+    name = f"/interpreter-probe-{os.urandom(8).hex()}"
     for folder in ("/usr", "/etc", "/opt"):
-        put(folder + "/interpreter-probe")
-        os.unlink(folder + "/interpreter-probe")
+        put(folder + name)
+        os.unlink(folder + name)
     return True
 
 

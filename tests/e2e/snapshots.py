@@ -2,7 +2,7 @@
 
 What differs from run to run is named instead of shown: ids and hashes by the order in which they come, paths by their
 place; times and sizes are left out. Live pieces of one kind are merged. A kernel may be ready before or after it is
-needed, so its start stands where it is first used.
+needed, so its start stands where it is first used; a checkpoint may be written at any time, so it is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .world import Done, World
 FOLDER = Path(__file__).with_name("snapshots")
 IDS = re.compile(r"\b(s|t|act|a|ap|x|k)_[0-9a-f]{20}\b|\b()[0-9a-f]{64}\b")
 DROPPED = ("duration", "first_token", "resources", "version", "system", "time")
+ASIDE = ("checkpoint_saved", "checkpoint_missed")
 LIVE = {"text_delta": "text", "reasoning_delta": "text", "code_delta": "text", "output_chunk": "text"}
 SAME = ("type", "turn", "index", "action", "stream")
 
@@ -56,7 +57,7 @@ def settled(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each start of a kernel after the first action that it runs; the start of an unused one left out."""
     starts = [event for event in events if event["type"] == "kernel" and event["what"] == "started"]
     found: list[dict[str, Any]] = []
-    others = [event for event in events if not any(event is start for start in starts)]
+    others = [event for event in events if not any(event is start for start in starts) and event["type"] not in ASIDE]
     for event in others:
         found.append(event)
         own = [start for start in starts if start["language"] == event.get("language")]

@@ -35,14 +35,21 @@ def test_e81_help_lists_every_command(world: World) -> None:
 
 
 def test_e82_undo_takes_back_the_last_turn(world: World) -> None:
-    world.serve("One.", "Two.", "Three.")
-    with world.talk() as terminal:
+    world.serve(reply(code="open('made', 'w').close()"), "One.", "Two.", "Three.", "Four.")
+    made = world.here / "made"
+    with world.talk("-y") as terminal:
         for text in ("first", "second", "%undo", "third"):
             say(terminal, text)
-        assert "Taken back." in terminal.text
+        assert "Taken back. Files and variables are as they were." in terminal.text
+        assert made.exists()
+        for text in ("%undo 2", "fourth"):
+            say(terminal, text)
+        assert "Taken back: the last 2 turns." in terminal.text
+        assert not made.exists()
         leave(terminal)
-    said = [message["content"] for message in world.requests()[2]["messages"] if message["role"] == "user"]
-    assert said == ["first", "third"]
+    asked = [[m["content"] for m in one["messages"] if m["role"] == "user"] for one in world.requests()]
+    assert asked[3] == ["first", "third"]
+    assert len(asked[4]) == 1 and "fourth" in asked[4][0]
 
 
 def test_e83_reset_begins_anew_with_new_kernels(world: World) -> None:

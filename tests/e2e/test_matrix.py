@@ -10,6 +10,8 @@ MATRIX = HERE.parents[1] / "docs" / "matrix.md"
 ROW = re.compile(r"^\| e(\d+) \| ([^|]+) \| (screen|command) \| ([^|]*) \|$", re.MULTILINE)
 CASE = re.compile(r"^def test_e(\d+)_(\w+)\(", re.MULTILINE)
 
+LATER = 200
+"""From here on each subject has a range of its own, with gaps."""
 SCREENS = ("world.terminal(", "world.talk(", "Terminal(")
 
 
@@ -29,7 +31,9 @@ def cases() -> dict[int, tuple[str, str]]:
 def test_the_numbers_are_those_of_the_matrix() -> None:
     rows = {int(match[1]): match for match in ROW.finditer(MATRIX.read_text())}
     found = cases()
-    assert sorted(rows) == sorted(found) == list(range(1, len(found) + 1))
+    assert sorted(rows) == sorted(found)
+    first = [number for number in found if number < LATER]
+    assert sorted(first) == list(range(1, len(first) + 1))
 
 
 def test_the_matrix_says_how_each_case_is_run() -> None:

@@ -133,20 +133,23 @@ def test_e127_ctrl_c_again_and_again_leaves_at_once_and_the_terminal_as_it_was(w
         assert " echo " in terminal.text and " icrnl " in terminal.text and " icanon " in terminal.text
 
 
-def close_window(terminal: Terminal) -> int:
-    """Take the terminal away from the program; its exit code."""
+def close_window(terminal: Terminal, then: Path) -> int:
+    """Take the terminal away from the program, then make this file; its exit code."""
     process = terminal.child.ptyproc
     process.fileobj.close()  # not its number alone: the object would close it again, whatever it is by then
     process.closed = process.terminated = True
+    then.touch()
     return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
 
 
 def test_e70_the_terminal_is_closed_while_code_runs(world: World) -> None:
-    world.serve(reply(code="print('on', flush=True)\nimport time\ntime.sleep(600)"), "Never.")
+    wait = "while not os.path.exists('go'): time.sleep(0.02)"
+    world.serve(reply(code=f"import os, time\nprint('on', flush=True)\n{wait}"), "Done.")
     terminal = world.talk("-y")
     terminal.send("wait\r")
     terminal.wait_for("\non\n")
-    assert close_window(terminal) == 130
+    assert close_window(terminal, world.here / "go") == 130
+    assert [event.reason for event in world.of(TurnFinished)] == ["done"]
     assert len(world.of(ActionFinished)) == len(world.of(ActionProposed)) == len(world.of(TurnFinished)) == 1
     assert isinstance(world.events()[-1], SessionClosed)
 
@@ -196,6 +199,7 @@ def test_e74_a_missing_module_is_installed_after_a_yes(world: World) -> None:
         terminal.send("y\n")
         assert terminal.finish(60) == 0
         assert "version 1.0" in terminal.text and "It works." in terminal.text
+        assert terminal.text.count("Installed: tinymodule 1.0.") == 1
 
 
 def outside(world: World) -> Path:

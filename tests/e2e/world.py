@@ -104,7 +104,8 @@ class World:
     def words(self, words: Sequence[str]) -> list[str]:
         """A whole command line; with the address of the server where the case does not say one."""
         named = {"-ab", "--api_base", "--api-base"} & set(words)
-        manages = words[:1] and words[0] in ("sessions", "config", "doctor", "approvals")
+        managing = ("sessions", "config", "doctor", "approvals", "attach", "detach", "stage", "skills", "mcp")
+        manages = words[:1] and words[0] in managing
         address = ["-ab", self.url] if self.url and not named and not manages else []
         return [COMMAND, *words, *address]
 

@@ -44,6 +44,9 @@ class Nobody:
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         return None
 
+    async def call_tool(self, number: int, name: str, arguments: str) -> str:
+        raise AssertionError("no tool is called here")
+
 
 @pytest.fixture(params=["bubblewrap", "landlock", "host"])
 def walls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Walls]:

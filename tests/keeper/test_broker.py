@@ -144,7 +144,7 @@ def test_one_request_and_not_the_one_behind_it(guarded: Broker, server: Server) 
 
 
 def test_bodies_both_ways(guarded: Broker, server: Server) -> None:
-    body = bytes(range(256)) * 3000
+    body = bytes(range(256)) * 375
     head = f"POST http://good.example:{server.port}/chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     pieces = b"".join(b"%x\r\n%b\r\n" % (1000, body[at : at + 1000]) for at in range(0, len(body), 1000))
     got = guarded.talk(head + pieces + b"0\r\nX-Trailer: 1\r\n\r\n")

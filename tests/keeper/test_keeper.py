@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.kernels.runtimes import PYTHON_PARTS
 from tests.guest.keeper_client import PACKAGE, Frame, Guest, KeeperClient, driver
 
-PARTS = {name: driver(f"python_{name}.py") for name in ("errors", "magics", "display", "context", "hooks", "streams")}
+PARTS = {name: driver(f"python_{name}.py") for name in PYTHON_PARTS}
 
 
 class Connection:
@@ -217,6 +218,29 @@ def test_it_ends_when_nobody_comes_back_and_its_kernels_with_it(tmp_path: Path) 
     while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert not Path(f"/proc/{pid}").exists()
+
+
+IMPATIENT = (
+    "import sys; from interpreter.keeper import core; core.FIRST = 0.3;"
+    "from interpreter.keeper.__main__ import main; main(['', sys.argv[-1]])"
+)
+
+
+@pytest.mark.parametrize("worked", [False, True])
+def test_it_waits_for_another_host_only_once_something_was_run(tmp_path: Path, worked: bool) -> None:
+    """Before that the session may not be in the log, so nobody could come back."""
+    client = KeeperClient(tmp_path / "run", (sys.executable, "-c", IMPATIENT))
+    guest = python(client, tmp_path)
+    if worked:
+        guest.run("x = 1")
+    client._socket.close()  # pyright: ignore[reportPrivateUsage]  # a host that dies says nothing
+    if not worked:
+        assert client.process.wait(20) == 0
+        return
+    with pytest.raises(subprocess.TimeoutExpired):
+        client.process.wait(1)
+    client.process.kill()
+    client.process.wait()
 
 
 def test_its_kernels_end_with_it_when_it_is_killed(tmp_path: Path) -> None:

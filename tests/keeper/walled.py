@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from interpreter.keeper import cgroup
+from interpreter.kernels.runtimes import PYTHON_PARTS
 from interpreter.sandbox import Walls, seen, system, workspace_profile
 from interpreter.types.base import to_json
 from interpreter.types.walls import MIB, Launch, Limits
@@ -25,7 +26,7 @@ from tests.guest.keeper_client import Guest, KeeperClient, driver
 
 ORDINARY = 1000
 PYTHON = "/usr/bin/python3"
-PARTS = {name: driver(f"python_{name}.py") for name in ("errors", "magics", "display", "context", "hooks", "streams")}
+PARTS = {name: driver(f"python_{name}.py") for name in PYTHON_PARTS}
 GUESTS: dict[str, tuple[list[str], str, str]] = {
     "python": ([PYTHON, "-I", "-"], "python_driver.py", "json"),
     "shell": (["/bin/bash", "/dev/stdin"], "bash_driver.sh", "bash"),

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from interpreter.kernels import Hello, KernelOptions, Kernels, Walls
+from interpreter.kernels.checkpoints import CheckpointEvent
 from interpreter.types.actions import Action, Completion, Display, Permit
 from interpreter.types.base import code_sha256, new_id
-from interpreter.types.events import KernelEvent
+from interpreter.types.events import CheckpointMissed, CheckpointSaved, KernelEvent
 from interpreter.types.walls import Launch, Limits
 
 
@@ -64,6 +65,9 @@ class Watching:
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         self.asked.append((prompt, secret))
         return self._answer(prompt, secret)
+
+    async def call_tool(self, number: int, name: str, arguments: str) -> str:
+        raise AssertionError("no tool is called here")
 
     @property
     def live(self) -> bytes:
@@ -119,11 +123,30 @@ class Bench:
     """A session's kernels."""
 
     def __init__(self, run_dir: Path, cwd: Path, options: KernelOptions, walls: Walls | None = None) -> None:
-        self.run_dir = run_dir
+        self.run_dir, self.options = run_dir, options
         self.events: list[KernelEvent] = []
+        self.saves: list[CheckpointEvent] = []
+        self._news = asyncio.Event()
         self.walls: Walls = walls or OpenWalls(cwd)
-        self.kernels = Kernels(run_dir, self.walls, options, self.events.append)
+        self.kernels = Kernels(run_dir, self.walls, options, self._take)
         self.hello = Hello(version=0)
+
+    def _take(self, event: KernelEvent | CheckpointEvent) -> None:
+        if isinstance(event, KernelEvent):
+            self.events.append(event)
+        else:
+            self.saves.append(event)
+            self._news.set()
+
+    async def saved(self, ran: Ran) -> CheckpointSaved | CheckpointMissed:
+        """What became of the checkpoint after a run that is the last so far."""
+        execution = ran.completion.execution
+        while True:
+            for event in self.saves:
+                if isinstance(event, (CheckpointSaved, CheckpointMissed)) and event.execution == execution:
+                    return event
+            self._news.clear()
+            await self._news.wait()
 
     def begin(self, code: str, language: str = "python", sink: Watching | None = None, **limits: Any) -> Begun:
         action = Action(id=new_id("a"), language=language, code=code, sha256=code_sha256(code))

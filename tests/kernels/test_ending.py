@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from interpreter.config.settings import Settings
 from interpreter.errors import KeeperLost, SessionBusy
 from interpreter.kernels import ending
 from interpreter.kernels.ending import alive, end_keeper
+from interpreter.kernels.link import connect
 from interpreter.store import Store
 from tests.store.samples import started
 
@@ -35,6 +38,23 @@ def test_a_keeper_ends_when_it_is_asked(tmp_path: Path, deep: bool) -> None:
     end_keeper(run_dir)
     assert not alive(run_dir)
     os.waitpid(pid, 0)
+
+
+def test_one_that_saves_until_its_end_is_waited_for(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+
+    async def story() -> bool:
+        with (run_dir / "keeper.lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            asyncio.get_running_loop().call_later(1.5, fcntl.flock, held, fcntl.LOCK_UN)
+            link, _answer, fresh = await connect(run_dir, lambda _event: None, lambda: None, seconds=1.0)
+            await link.ask("close")
+            await link.end(10)
+            link.close()
+        return fresh
+
+    assert asyncio.run(story())
 
 
 def test_without_a_keeper_there_is_nothing_to_end(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from interpreter.errors import SandboxUnavailable
+from interpreter.errors import KernelError, SandboxUnavailable
 from interpreter.kernels import KernelOptions
 from interpreter.sandbox import Walls, workspace_profile
 from interpreter.types.walls import MIB, Limits
@@ -22,7 +23,7 @@ from tests.kernels.bench import Bench, Watching, go
 READABLE = tuple({sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))})
 
 
-def bench_in(folder: Path, backend: str, **limits: int) -> Bench:
+def bench_in(folder: Path, backend: str, *, stage: bool = False, **limits: int) -> Bench:
     """Skips where the machine has no such walls."""
     for name in ("work", "scratch", "home"):
         (folder / name).mkdir(exist_ok=True)
@@ -34,6 +35,8 @@ def bench_in(folder: Path, backend: str, **limits: int) -> Bench:
         backend=backend,  # pyright: ignore[reportArgumentType]  # one of two literals
         limits=Limits(**limits),
     )
+    if stage:
+        profile = msgspec.structs.replace(profile, stage=str(folder / "session" / "stage" / "1"))
     try:
         walls = Walls(profile)
     except SandboxUnavailable as error:
@@ -147,5 +150,38 @@ def test_a_container_ends_with_its_keeper(tmp_path: Path, monkeypatch: pytest.Mo
             assert not living()
         finally:
             await bench.kernels.close()
+
+    go(work())
+
+
+def test_programs_of_ours_on_the_stage_are_bounded_and_leave_it(tmp_path: Path) -> None:
+    """They see what kernels wrote there; one that hangs, prints for ever or is many holds nothing up."""
+
+    async def work() -> None:
+        bench = bench_in(tmp_path, "bubblewrap", stage=True)
+        walls, kernels = bench.walls, bench.kernels
+
+        async def look(code: str, seconds: float = 20.0, most: int = 1000) -> tuple[int, bytes]:
+            return await kernels.on_stage(walls.launch([sys.executable, "-I", "-S", "-c", code]), seconds, most)
+
+        await kernels.open()
+        try:
+            # Also before anything else is on the stage.
+            assert await look("import os; print(os.path.exists('made'))") == (0, b"False\n")
+            assert (await bench.run("open('made', 'w').write('1')")).status == "ok"
+            assert await look("print(open('made').read())") == (0, b"1\n")
+            assert not (tmp_path / "work" / "made").exists()
+            assert await look("import sys; print('x' * 10_000); sys.exit(3)", most=5) == (3, b"xxxxx")
+            with pytest.raises(TimeoutError):
+                await look("import time; print(1); time.sleep(60)", seconds=0.5)
+            hanging = [asyncio.create_task(look("import time; time.sleep(60)")) for _ in range(5)]
+            done, _waiting = await asyncio.wait(hanging, return_when=asyncio.FIRST_COMPLETED)
+            with pytest.raises(KernelError, match="too many"):
+                done.pop().result()
+            await kernels.unstage()
+            ended = await asyncio.gather(*hanging, return_exceptions=True)
+            assert [one for one in ended if isinstance(one, tuple)] == [(137, b"")] * 4
+        finally:
+            await kernels.close()
 
     go(work())

@@ -115,6 +115,12 @@ def test_variants(tmp_path: Path) -> None:
         ("host: '*.example.com:8443'", "curl https://a.example.com:8443/x", "curl https://a.example.com/x"),
         ("branch: main", "git push origin HEAD:main", "git push origin dev"),
         ("namespace: shop", "kubectl get pods -n shop", "kubectl get pods"),
+        ("namespace: '!shop'", "kubectl get pods -n pay", "kubectl get pods -n shop"),
+        ("namespace: '!shop'", "kubectl get pods", "kubectl get pods --namespace=shop"),
+        ("namespace: '!shop'", "kubectl get pods -A", "ls -A"),
+        ("namespace: '!shop'", "kubectl -n shop delete ns pay", "kubectl -n shop rollout undo deployment/web"),
+        ("namespace: ['team-*', '!team-ops']", "kubectl -n team-a get pods", "kubectl -n team-ops get pods"),
+        ("context: '!kind-*'", "kubectl -n shop get pods", "kubectl --context kind-a get pods"),
         ("context: live-*", "kubectl --context live-1 get pods", "kubectl get pods"),
         ("command: [make, 'npm run']", "npm run x", "npm test"),
         ("command: 'docker run --privileged'", "docker run --privileged x", "docker run x"),
@@ -125,6 +131,14 @@ def test_each_condition(tmp_path: Path, rule: str, hit: str, miss: str) -> None:
     policy = user(tmp_path, f"- {{name: a, decision: deny, {rule}}}\n")
     assert "a" in {one.rule for one in policy.judge("shell", hit, WALLED).reasons}
     assert "a" not in {one.rule for one in policy.judge("shell", miss, WALLED).reasons}
+
+
+def test_an_allowance_holds_for_every_name_in_the_command(tmp_path: Path) -> None:
+    policy = user(tmp_path, "- {name: a, decision: allow, command: kubectl **, namespace: [shop, '!prod']}\n")
+    asks = Circumstances(workspace="/w", home="/h", mode="ask")
+    assert policy.judge("shell", "kubectl -n shop get pods", asks).covered
+    for command in ("kubectl get pods", "kubectl -n pay get pods", "kubectl -n shop get ns pay", "kubectl get pods -A"):
+        assert not policy.judge("shell", command, asks).covered
 
 
 def test_calls_languages_and_tools(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interpreter.policy.facts import UNKNOWN
-from interpreter.policy.match import MAYBE, NO, YES, command_covered, command_fits, host_fits
+from interpreter.policy.match import MAYBE, NO, YES, command_covered, command_fits, host_fits, name_fits
 from interpreter.policy.operations import branches_of, contexts_of, namespaces_of
 from interpreter.policy.paths import Ground, lies_in, path_fits, settle
 
@@ -141,6 +141,14 @@ def test_hosts(pattern: str, host: str, expected: int) -> None:
     assert host_fits((pattern,), host) == expected
 
 
+def test_a_name_that_is_not_meant() -> None:
+    assert name_fits(("!shop",), "pay") == YES and name_fits(("!shop",), "shop") == NO
+    assert name_fits(("!shop",), UNKNOWN) == MAYBE and name_fits(("!shop",), f"{UNKNOWN}-pay") == YES
+    assert name_fits(("!shop", "!pay-*"), "pay-eu") == NO and name_fits(("!shop", "!pay-*"), "stock") == YES
+    assert name_fits(("team-*", "!team-ops"), "team-a") == YES and name_fits(("team-*", "!team-ops"), "team-ops") == NO
+    assert name_fits(("team-*", "!team-ops"), "other") == NO
+
+
 def test_branches_namespaces_and_contexts() -> None:
     assert branches_of(["git", "push", "origin", "HEAD:refs/heads/main", "+dev"]) == ("main", "dev")
     assert branches_of(["git", "push"]) == (UNKNOWN,)
@@ -152,6 +160,9 @@ def test_branches_namespaces_and_contexts() -> None:
     assert namespaces_of(["kubectl", "delete", "ns", "prod", "dev"]) == ("prod", "dev")
     assert namespaces_of(["helm", "list", "--namespace=prod"]) == ("prod",)
     assert namespaces_of(["ls", "-n", "prod"]) == ()
+    for word in ("-A", "-wA", "--all-namespaces", "--all-namespaces=true"):
+        assert namespaces_of(["kubectl", "get", "pods", word]) == ("*",)
+    assert namespaces_of(["kubectl", "get", "pods", "-l", "app=A"]) == ()
     assert contexts_of(["kubectl", "--context", "prod", "get", "x"]) == ("prod",)
     assert contexts_of(["kubectl", "config", "use-context", "prod"]) == ("prod",)
     assert contexts_of(["kubectx", "prod"]) == ("prod",)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,3 +201,37 @@ def test_importing_starts_prints_and_writes_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, env=env, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_turns_and_steps_are_taken_back(made: Interpreter, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        made.undo()
+    script(made, Reply(code="open('a', 'w').write('1')"), "One.", Reply(code="open('a', 'w').write('2')"), "Two.")
+    made.chat("write", display=False)
+    made.chat("again", display=False)
+    made.undo()
+    assert (tmp_path / "a").read_text() == "1"
+    assert [message["content"] for message in made.messages if message["role"] == "user"] == ["write"]
+    made.rewind(0, files=True)
+    assert not (tmp_path / "a").exists() and made.messages
+    made.undo(conversation_only=True)
+    assert made.messages == []
+
+
+def test_the_session_is_exported_as_by_the_command(made: Interpreter, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        made.export(tmp_path / "early.md")
+    script(made, Reply(code="print(6 * 7)"), "It is 42.")
+    made.chat("compute", display=False)
+    page = made.export(tmp_path / "talk.html")
+    assert page == tmp_path / "talk.html" and "It is 42." in page.read_text() and "<html" in page.read_text()
+    assert "print(6 * 7)" in made.export(tmp_path / "steps.py").read_text()
+    assert json.loads(made.export(tmp_path / "book", form="ipynb").read_text())["nbformat"] == 4
+    assert zipfile.is_zipfile(made.export(tmp_path / "all.zip", without=["checkpoints"], redact=True))
+    with pytest.raises(UsageError):  # a file is there already
+        made.export(page)
+    assert made.export(page, force=True) == page
+    for wrong in ({"form": "docx"}, {"redact": True}, {"without": ["kernels"]}):
+        with pytest.raises(UsageError):
+            made.export(tmp_path / "wrong.md", **wrong)  # pyright: ignore[reportArgumentType] - as a program may
+    assert not (tmp_path / "wrong.md").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import uuid
 from collections.abc import Generator
 from pathlib import Path
@@ -172,9 +173,19 @@ def test_explain_says_the_same(world: World) -> None:
 
 
 def installing(packages: Index) -> str:
+    """As a person would do it: an environment first."""
     return (
         f"python3 -m venv .venv && .venv/bin/pip install --retries 0 --index-url {packages.url} {PACKAGE} && "
         f".venv/bin/python -c 'import {PACKAGE}; print({PACKAGE}.say())'"
+    )
+
+
+def fetching(packages: Index) -> str:
+    """The same pip and the same package without an environment, which takes seconds to make."""
+    return (
+        f"python3 -m pip install --disable-pip-version-check --retries 0 --index-url {packages.url} "
+        f"--target lib {PACKAGE} && "
+        f"PYTHONPATH=lib python3 -c 'import {PACKAGE}; print({PACKAGE}.say())'"
     )
 
 
@@ -184,7 +195,8 @@ def test_a_package_is_installed_through_the_broker_under_a_policy(
 ) -> None:
     if sandbox == "container":
         world.env["DOCKER_HOST"] = f"unix://{request.getfixturevalue('images').socket}"
-    world.serve(reply(code=installing(packages), language="shell"), "Installed.")
+    code = installing(packages) if sandbox == "auto" else fetching(packages)
+    world.serve(reply(code=code, language="shell"), "Installed.")
     policy = written(world, f'version: 1\nnetwork:\n  allow: ["{packages.host}"]\n  otherwise: deny\n')
     done = world.run("-y", "--policy", policy, "--sandbox", sandbox, "install it")
     assert (done.code, done.out) == (0, "Installed.\n"), done.err
@@ -194,11 +206,41 @@ def test_a_package_is_installed_through_the_broker_under_a_policy(
     assert attempts and {(one.decision, one.by) for one in attempts} == {("allowed", packages.host)}
 
 
+@pytest.mark.parametrize("sandbox", ["auto", "container"])
+def test_a_named_port_of_this_machine_needs_no_proxy(
+    world: World, packages: Index, sandbox: str, request: pytest.FixtureRequest
+) -> None:
+    """Programs in Go never ask a proxy for an address of the machine itself: kubectl for one."""
+    if sandbox == "container":
+        world.env["DOCKER_HOST"] = f"unix://{request.getfixturevalue('images').socket}"
+    code = (
+        "import socket\n"
+        "def get(port):\n"
+        "    with socket.create_connection(('127.0.0.1', port), 20) as s:\n"
+        "        s.sendall(b'GET /simple/ HTTP/1.0\\r\\n\\r\\n')\n"
+        "        return s.makefile('rb').read().split(b'\\r\\n')[0].decode()\n"
+        f"print(get({packages.port}))\n"
+        "try: print(get({other}))\n"
+        "except OSError as error: print(type(error).__name__)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        code = code.replace("{other}", str(other.getsockname()[1]))
+        for deny, decision in (("", "allowed"), (f', deny: ["{packages.host}"]', "denied")):
+            world.serve(reply(code=code), "Done.")
+            policy = written(world, f'version: 1\nnetwork: {{allow: ["{packages.host}"]{deny}, otherwise: deny}}\n')
+            assert world.run("-y", "--policy", policy, "--sandbox", sandbox, "get it").code == 0
+            (attempt,) = world.of(NetworkAttempt)
+            assert (attempt.host, attempt.port, attempt.decision) == ("127.0.0.1", packages.port, decision)
+            answered = "HTTP/1.0 200 OK\nConnectionRefusedError" in world.told(1)
+            assert answered == (decision == "allowed"), world.told(1)
+    assert packages.asked == ["/simple/"]
+
+
 @pytest.mark.parametrize("words", [(), ("--network", "ask")])
 def test_without_the_host_it_is_refused_and_the_line_is_said(
     world: World, packages: Index, words: tuple[str, ...]
 ) -> None:
-    code = installing(packages)
+    code = fetching(packages)
     world.serve(reply(code=code, language="shell"), "It could not be reached.")
     done = world.run("-y", *words, "install it")
     assert packages.asked == [] and SAID not in world.told(1)
@@ -213,7 +255,7 @@ def test_without_the_host_it_is_refused_and_the_line_is_said(
 
 def test_the_line_for_images_does_not_open_the_network(world: World, images: Images, packages: Index) -> None:
     policy = written(world, build_policy(images))
-    build(world, images, installing(packages), "--policy", policy)
+    build(world, images, fetching(packages), "--policy", policy)
     assert packages.asked == []
     assert f'"{packages.host}" below network: allow:' in world.told(1)
 

@@ -10,6 +10,7 @@ import pytest
 from interpreter.errors import SandboxUnavailable, UsageError
 from interpreter.sandbox import Walls, choose, run, workspace_profile
 from interpreter.sandbox.bubblewrap import plan
+from interpreter.sandbox.system import system
 from interpreter.types.walls import Launch, Profile
 
 
@@ -73,7 +74,11 @@ def test_plan_orders_by_depth_and_leaves_out_what_is_shown(tmp_path: Path) -> No
         writable=(str(tmp_path / "home" / "s"),),
         protected=(str(tmp_path / "ws" / ".git"),),
     )
-    mounts = [(Path(m.path).relative_to(tmp_path).as_posix(), m.kind) for m in plan(profile) if m.path[:5] == "/tmp/"]
+    mounts = [
+        (Path(m.path).relative_to(tmp_path).as_posix(), m.kind)
+        for m in plan(profile, system().hidden)
+        if m.path[:5] == "/tmp/"
+    ]
     found = [m for m in mounts if not m[0].startswith("..")]
     assert ("a", "read") in found and ("a/b", "hide") in found and ("ws/.git", "protect") in found
     assert ("home/s", "write") in found and ("home", "hide") not in found

@@ -17,6 +17,7 @@ from interpreter.sandbox.gitfolders import config_dangers, nested, real_folders
 from interpreter.sandbox.grants import Opened
 from interpreter.sandbox.names import KEYS, KEYS_ANYWHERE, RUNS_BY_ITSELF, RUNS_IN_A_HOME
 from interpreter.sandbox.profiles import resolve
+from interpreter.sandbox.system import system
 from interpreter.types.walls import Profile
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
@@ -60,7 +61,7 @@ def test_keys_of_the_home_are_hidden_where_they_would_show(person: Path) -> None
 def test_the_home_as_workspace(person: Path) -> None:
     profile = profile_of(person, person)
     assert {".ssh", ".npmrc", ".config/gcloud"} <= hidden(profile, person)
-    kinds = {mount.path: mount.kind for mount in plan(profile)}
+    kinds = {mount.path: mount.kind for mount in plan(profile, system().hidden)}
     assert kinds[f"{person}/.ssh"] == "hide" and kinds[f"{person}/.bashrc"] == "protect"
     # Above a hidden folder stands a mount, so that it cannot be moved away with what lies in it.
     assert kinds[f"{person}/.config"] == "pin" and kinds[f"{person}/.config/gcloud"] == "hide"
@@ -69,7 +70,7 @@ def test_the_home_as_workspace(person: Path) -> None:
 
 def test_what_is_named_is_shown(person: Path) -> None:
     profile = profile_of(person, person / "project", (str(person), str(person / ".ssh" / "id")))
-    kinds = {mount.path: mount.kind for mount in plan(profile)}
+    kinds = {mount.path: mount.kind for mount in plan(profile, system().hidden)}
     assert kinds[f"{person}/.ssh"] == "hide" and kinds[f"{person}/.ssh/id"] == "read"
     assert f"{person}/.npmrc" in profile.hidden
     profile = profile_of(person, person / "project", (str(person), str(person / ".ssh")))
@@ -82,7 +83,7 @@ def test_a_granted_folder_shows_no_keys(person: Path) -> None:
     assert walls.grant(str(person / ".config" / "git")) == str(person / ".config" / "git")
     assert walls.grant(str(person / ".config")) == ""
     assert f"{person}/.config/gcloud" in walls.profile.hidden
-    kinds = {mount.path: mount.kind for mount in plan(walls.profile)}
+    kinds = {mount.path: mount.kind for mount in plan(walls.profile, system().hidden)}
     assert kinds[f"{person}/.config"] == "read" and kinds[f"{person}/.config/gcloud"] == "hide"
     assert walls.grant(str(person / ".ssh" / "id")) == str(person / ".ssh" / "id"), "named one by one"
     with pytest.raises(UsageError):
@@ -101,7 +102,7 @@ def test_what_runs_by_itself_stays_read_only(person: Path) -> None:
     profile = profile_of(person, project)
     assert {f"{project}/{name}" for name in RUNS_BY_ITSELF} <= set(profile.protected)
     assert f"{project}/sub/lib/.git" in profile.protected
-    kinds = {mount.path: mount.kind for mount in plan(profile)}
+    kinds = {mount.path: mount.kind for mount in plan(profile, system().hidden)}
     assert kinds[f"{project}/.git"] == "protect" and kinds[f"{project}/sub/lib/.git"] == "protect"
     assert f"{project}/.vscode" not in kinds, "what is not there would be left behind as an empty file"
 

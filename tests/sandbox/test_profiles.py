@@ -14,6 +14,7 @@ from interpreter.errors import ConfigError, UsageError
 from interpreter.sandbox import open_grants, resolve, shape, workspace_profile
 from interpreter.sandbox.bubblewrap import plan
 from interpreter.sandbox.grants import TOOLS, Opened
+from interpreter.sandbox.system import system
 from interpreter.types.walls import MIB
 
 DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
@@ -66,7 +67,7 @@ def shaped(tmp_path: Path, name: str = "workspace", opened: Opened | None = None
 
 def test_a_read_only_profile_writes_its_scratch_alone(tmp_path: Path) -> None:
     profile = shaped(tmp_path, "read-only")
-    kinds = {mount.path: mount.kind for mount in plan(profile)}
+    kinds = {mount.path: mount.kind for mount in plan(profile, system().hidden)}
     assert kinds[str(tmp_path / "ws")] == "read" and kinds[str(tmp_path / "s")] == "write"
     assert profile.access == "read" and profile.protected == ()
 

@@ -13,17 +13,39 @@ from interpreter.config.settings import Settings, WallOptions
 from interpreter.llm.options import ModelOptions
 from interpreter.llm.scripted import Reply, Script, ScriptedModel
 from interpreter.session.service import Session
-from interpreter.types.events import Event, TurnFinished
+from interpreter.skills.options import SkillOptions
+from interpreter.store.link_options import LinkOptions
+from interpreter.tools.options import ToolOptions
+from interpreter.types.events import CheckpointSaved, Event, TurnFinished
 from interpreter.types.ops import Op, SubmitInput
 
 T = TypeVar("T")
 
 
-def settings(*, sandbox: str = "auto", llm: ModelOptions | None = None, **agent: Any) -> Settings:
+def settings(
+    *,
+    sandbox: str = "auto",
+    llm: ModelOptions | None = None,
+    tools: ToolOptions | None = None,
+    network: str = "",
+    hosts: tuple[str, ...] = (),
+    policy: str = "",
+    skills: SkillOptions | None = None,
+    links: LinkOptions | None = None,
+    **agent: Any,
+) -> Settings:
     agent.setdefault("auto_run", True)
     agent.setdefault("can_ask", False)
-    walls = WallOptions(backend=sandbox)  # pyright: ignore[reportArgumentType] - the caller's literal
-    return Settings(agent=AgentOptions(**agent), walls=walls, llm=llm or ModelOptions())
+    walls = WallOptions(backend=sandbox, network=network, allow_hosts=hosts)  # pyright: ignore[reportArgumentType] - the caller's literals
+    return Settings(
+        agent=AgentOptions(**agent),
+        walls=walls,
+        llm=llm or ModelOptions(),
+        tools=tools or ToolOptions(),
+        policy=policy,
+        skills=skills or SkillOptions(),
+        links=links or LinkOptions(),
+    )
 
 
 class Talk:
@@ -53,6 +75,11 @@ class Talk:
     def told(self, request: int = -1) -> str:
         """What the model read as the newest messages of a request."""
         return self.model.requests[request].messages[-1].text
+
+    async def saved(self, number: int = 1) -> None:
+        """Wait until the session has so many checkpoints: a scripted model leaves them no time of its own."""
+        while sum(isinstance(one.event, CheckpointSaved) for one in self.session.log.events()) < number:
+            await asyncio.sleep(0.01)
 
 
 def run(

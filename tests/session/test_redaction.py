@@ -13,6 +13,7 @@ from interpreter.llm.options import ModelOptions
 from interpreter.session.hub import Hub
 from interpreter.session.redaction import cleaned, public
 from interpreter.text.redact import GONE, Redactor
+from interpreter.types.account import Act, Chapter, Compacted, Words
 from interpreter.types.actions import Action, Completion, Display, ErrorReport, Observation
 from interpreter.types.base import code_sha256, to_json
 from interpreter.types.events import (
@@ -112,12 +113,23 @@ def test_pieces_for_the_public() -> None:
         assert public(REDACTOR, event).text == f"a {GONE} b {FORM} c"  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - both have a text
 
 
+def test_an_account_for_the_public() -> None:
+    told = Chapter(
+        words=(Words(text=f"my {KNOWN}", turn="t"),), acts=(Act(line=f"login('{KNOWN}')", language="python"),)
+    )
+    event = Compacted(answers=2, account=(told, Chapter(steps=3)))
+    assert cleaned(REDACTOR, event) is event, "what the person said stays exact in the log"
+    shown = public(REDACTOR, event)
+    assert KNOWN not in to_json(shown).decode()
+    assert isinstance(shown, Compacted) and (shown.answers, shown.account[1]) == (2, Chapter(steps=3))
+
+
 class Kept:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    async def append(self, event: Event, /) -> list[Stored]:
-        self.events.append(event)
+    async def append(self, event: Event, /, *more: Event) -> list[Stored]:
+        self.events += [event, *more]
         return []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from interpreter.agent.compaction import Gauge, budget
+from interpreter.agent.render import weigh
 from interpreter.errors import UsageError
 from interpreter.llm.options import ModelOptions
 from interpreter.llm.scripted import Reply, Script, ScriptCall
@@ -19,7 +20,9 @@ from interpreter.types.events import (
     ActionStarted,
     ApprovalRequested,
     ApprovalResolved,
+    CheckpointSaved,
     Event,
+    KernelEvent,
     ModelAnswered,
     ModelAsked,
     ModelFailed,
@@ -32,6 +35,7 @@ from interpreter.types.events import (
 )
 from interpreter.types.messages import ImagePart, TextPart
 from interpreter.types.ops import Interrupt, Op, ResolveApproval, Steer, SubmitInput, Undo
+from interpreter.types.rewinding import SnapshotTaken
 
 from .helpers import Talk, run
 
@@ -53,9 +57,9 @@ def test_say_it_see_it_run_it_fix_it(tmp_path: Path) -> None:
         assert end.usage.prompt > 0
 
     session = run(story, [Reply(code="y = nothing"), Reply(code="x = 41\nx + 1"), "It is 42."], tmp_path)
-    kinds = [type(e) for e in stored(session) if type(e).__name__ != "KernelEvent"]
-    step = [ModelAsked, ModelAnswered, ActionProposed, ActionJudged, ActionStarted, ActionFinished]
-    last = [ModelAsked, ModelAnswered, TurnFinished, SessionClosed]
+    kinds = [type(e) for e in stored(session) if not isinstance(e, (KernelEvent, CheckpointSaved))]
+    step = [ModelAsked, ModelAnswered, ActionProposed, ActionJudged, SnapshotTaken, ActionStarted, ActionFinished]
+    last = [ModelAsked, ModelAnswered, TurnFinished, SnapshotTaken, SessionClosed]
     assert kinds == [SessionStarted, TurnStarted, *step, *step, *last]
 
 
@@ -285,7 +289,7 @@ def test_twelve_steps_with_large_outputs_fit_a_window_of_8192(tmp_path: Path) ->
         end = await talk.turn("the words of the person")
         assert (end.reason, end.steps) == ("done", 13)
         for request in talk.model.requests:
-            assert Gauge(260).tokens(request.messages) <= budget(8192, 4096)
+            assert Gauge(260).tokens(sum(weigh(m) for m in request.messages)) <= budget(8192, 4096)
             assert "the words of the person" in request.messages[1].text
         newest = talk.told()
         assert "step 11" in newest

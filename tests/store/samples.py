@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interpreter.types.account import Act, Chapter, Compacted, Shortened, Summarized, Words
 from interpreter.types.actions import Action, Completion, Display, ErrorReport, Observation, OutputRef, Resources
 from interpreter.types.base import code_sha256
 from interpreter.types.events import (
@@ -11,7 +12,9 @@ from interpreter.types.events import (
     ActionStarted,
     ApprovalRequested,
     ApprovalResolved,
-    Compacted,
+    CheckpointMissed,
+    CheckpointRestored,
+    CheckpointSaved,
     ConversationReset,
     ConversationUndone,
     Event,
@@ -24,14 +27,24 @@ from interpreter.types.events import (
     NetworkAttempt,
     NoteAdded,
     Quarantined,
+    QuestionSent,
     SessionClosed,
+    SessionImported,
+    SessionNamed,
     SessionResumed,
     SessionStarted,
+    SessionTagged,
+    StageCommitStarted,
+    StageCommitted,
+    StageDropped,
     TurnFinished,
     TurnStarted,
+    Unsaved,
 )
 from interpreter.types.messages import ToolCall, Usage
+from interpreter.types.rewinding import RewindStarted, Rewound, SnapshotTaken, VariablesBack
 from interpreter.types.rules import Reason
+from tests.goals.samples import goal_events
 
 
 def action(code: str = "print(6 * 7)", name: str = "a_1", language: str = "python", call: str = "") -> Action:
@@ -89,6 +102,7 @@ def every_kind() -> list[Event]:
             approval="p_1", kind="run", action="a_1", question="?", subject="ab", where="host, in /project", secret=True
         ),
         ApprovalResolved(approval="p_1", answer="edit", by="person", channel="terminal", reason="r", action=made),
+        QuestionSent(approval="p_1", target="team", problem="away", link=True),
         ActionStarted(action="a_1", execution="x_1", kernel="k_1", language="python", sandbox="host"),
         ActionFinished(
             action="a_1", status="error", completion=completion,
@@ -102,11 +116,46 @@ def every_kind() -> list[Event]:
         ),
         NetworkAttempt(host="pypi.org", port=443, decision="denied", by="default", method="CONNECT", reason="unknown"),
         Quarantined(action="a_1", path="/project/.envrc", kept="/home/user/q/1", reason="runs by itself"),
+        CheckpointSaved(
+            language="python", kernel="k_1", execution="x_1", manifest="0" * 64, names=2, size=10, written=5,
+            duration=0.1,
+            unsaved=(Unsaved(name="g", type="generator", reason="cannot be saved", execution="x_0", rebuild=True),),
+        ),
+        CheckpointMissed(language="python", kernel="k_1", execution="x_1", reason="deadline"),
+        CheckpointRestored(
+            language="python", kernel="k_2", execution="x_1", names=1, missing=(Unsaved(name="m", reason="no module"),)
+        ),
+        SnapshotTaken(action="a_1", tree="0" * 64, files=2, size=10, uncovered=("big (large)",), after="1" * 64),
+        RewindStarted(step=1, parts=("files", "conversation"), tree="0" * 64, before="1" * 64, action="a_1"),
+        Rewound(
+            step=1, tree="0" * 64, files=2, left=("pipe (kept)",), irreversible=("step 2: git push",), action="a_1",
+            variables=(VariablesBack(language="python", step=1, names=2, missing=("g",)),),
+        ),
         NoteAdded(text="go on", source="person", to_model=False),
         ModeChanged(auto=True),
-        Compacted(actions=("a_1",)),
+        Compacted(
+            actions=("a_1",), answers=2, cut=1, shortened=(Shortened(said=3, kept=160),),
+            account=(
+                Chapter(
+                    words=(Words(text="Clean it", turn="t_1", cut=9),), left=1, steps=3, failed=1, files=("x.csv",),
+                    acts=(Act(line="f()", language="python", status="error", gist="E", output="out1", own=True),),
+                    mended=("f() failed; then worked: g()",), learned=("Done.",), summary="All is well.",
+                    taken_back=True,
+                ),
+            ),
+        ),
+        Summarized(turn="t_1", text="All well.", problem="too long", usage=usage, model="m", duration=1.5, retries=1),
         ConversationUndone(turn="t_1"),
         ConversationReset(),
         TurnFinished(turn="t_1", reason="failed", exit_code=1, text="no", steps=2, usage=usage, duration=2.5),
         SessionClosed(reason="left"),
+        SessionNamed(name="the sum 求和", user="u", uid=1000),
+        SessionTagged(added=("work", "工作"), removed=("old",), user="u", uid=1000),
+        SessionImported(
+            source="s_1.session.zip", head="ef" * 32, workspace="/project", redacted=True, user="u", uid=1000, host="h"
+        ),
+        StageCommitStarted(commit="c_1", journal="ab" * 32, files=2, paths=("a.txt", "数据.csv")),
+        StageCommitted(commit="c_1", files=2, left=1, kept=("/home/kept/1-a.txt",)),
+        StageDropped(files=1, paths=("b.txt",), left=0),
+        *goal_events(),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from interpreter.errors import StoreError
 from interpreter.store import Store, lock
+from interpreter.types.actions import OutputRef
 from interpreter.types.events import ActionFinished, NoteAdded
 from tests.store.samples import finished, note, started, turn
 
@@ -274,6 +276,27 @@ def test_a_bound_on_the_size_of_files_is_told_like_a_full_disk(tmp_path: Path) -
     with Store.open(tmp_path) as store:
         log = store.resume("s_1")
         assert log.verify().whole and log.size == int(number) + 1
+
+
+def test_an_output_whose_copy_the_log_cannot_take_lasts_as_a_file(tmp_path: Path) -> None:
+    """It has been moved by then: that the log is full must not lose it."""
+    with Store.open(tmp_path) as store:
+        log = store.create("s_1", "/project")
+        log.append_now(started())
+        source = log.folder / "x.out"
+        source.write_bytes(b"output\n")
+        size = (tmp_path / "log.db-wal").stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            ref = log.put_output(OutputRef(path=str(source)))
+            with pytest.raises(StoreError):
+                log.append_now(note(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert not source.exists()
+        assert log.read_blob(ref) == b"output\n"
+        assert log.append_now(finished(output=ref))[0].seq == log.size
 
 
 def test_events_that_need_not_be_durable_reach_the_disk_soon(tmp_path: Path) -> None:

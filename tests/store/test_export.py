@@ -3,7 +3,8 @@ from __future__ import annotations
 import ast
 import base64
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import pytest
 
 from interpreter.errors import UsageError
 from interpreter.store import SessionLog, Store
-from interpreter.store.export import FORMS, LARGEST_OUTPUT, export
-from interpreter.types.actions import OutputRef
+from interpreter.store.export import FORMS, LARGEST_OUTPUT, kept_files
+from interpreter.store.export import export as export_text
+from interpreter.types.actions import Observation, OutputRef
+from interpreter.types.events import ActionFinished
 from tests.store.conversation import PNG, conversation, image_path, proposed, ran
 from tests.store.samples import every_kind, started, turn
+
+
+def export(log: SessionLog, form: str, secrets: Sequence[str] = ()) -> str:
+    return export_text(log.events(), form, secrets, kept_files(log.folder))
 
 
 @pytest.fixture
@@ -26,8 +33,9 @@ def log(tmp_path: Path) -> Iterator[SessionLog]:
 
 
 def test_markdown_reads_like_the_conversation(log: SessionLog) -> None:
-    assert export(log.events(), "md").replace(str(image_path(log)), "IMAGE") == (
-        "# Session s_1\n\n"
+    text = export(log, "md").replace(str(image_path(log)), "IMAGE")
+    assert re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "MOMENT", text) == (
+        "# Session s_1\n\n*MOMENT · /project*\n\n"
         "> Read x.\n> Then plot it. My token=[redacted] is here.\n\n"
         "Let me look.\n\nThen I go on.\n\n"
         "```python\nprint(open('x').read())\n```\n\n"
@@ -45,7 +53,7 @@ def test_markdown_reads_like_the_conversation(log: SessionLog) -> None:
 
 def test_a_fence_inside_the_code_does_not_end_the_block(log: SessionLog) -> None:
     log.append_now(turn(4), proposed(4, 'print("""\n````\n""")', "a_9", call="c"))
-    assert '`````python\nprint("""\n````\n""")\n`````' in export(log.events(), "md")
+    assert '`````python\nprint("""\n````\n""")\n`````' in export(log, "md")
 
 
 def check_notebook(body: dict[str, Any]) -> None:
@@ -72,7 +80,7 @@ def check_notebook(body: dict[str, Any]) -> None:
 
 
 def test_a_notebook_holds_outputs_errors_and_images(log: SessionLog) -> None:
-    body = json.loads(export(log.events(), "ipynb"))
+    body = json.loads(export(log, "ipynb"))
     check_notebook(body)
     code = [cell for cell in body["cells"] if cell["cell_type"] == "code"]
     assert [cell["source"] for cell in code] == [
@@ -90,8 +98,17 @@ def test_a_notebook_holds_outputs_errors_and_images(log: SessionLog) -> None:
     ast.parse(code[1]["source"])
 
 
+def test_who_runs_all_cells_runs_nothing_that_was_denied(log: SessionLog) -> None:
+    denied = ActionFinished(action="a_8", status="denied", observation=Observation(text="A person said no.", shown=""))
+    log.append_now(turn(4), proposed(4, "rm -rf data", "a_8", "shell", "c"), denied)
+    body = json.loads(export(log, "ipynb"))
+    check_notebook(body)
+    assert body["cells"][-1]["cell_type"] == "markdown"
+    assert body["cells"][-1]["source"] == "```shell\nrm -rf data\n```\n\n*denied*"
+
+
 def test_json_lines_are_the_log_itself(log: SessionLog) -> None:
-    lines = [json.loads(line) for line in export(log.events(), "jsonl").splitlines()]
+    lines = [json.loads(line) for line in export(log, "jsonl").splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, log.size + 1))
     assert lines[1]["event"]["type"] == "turn_started"
     assert "abcd1234" not in json.dumps(lines)
@@ -99,7 +116,7 @@ def test_json_lines_are_the_log_itself(log: SessionLog) -> None:
 
 
 def test_json_is_what_save_writes(log: SessionLog) -> None:
-    body = json.loads(export(log.events(), "json"))
+    body = json.loads(export(log, "json"))
     assert (body["session"], body["seq"]) == ("s_1", log.size)
     assert body["messages"][0]["role"] == "user"
 
@@ -108,7 +125,7 @@ def test_json_is_what_save_writes(log: SessionLog) -> None:
 def test_known_secrets_are_in_no_export(log: SessionLog, form: str) -> None:
     log.append_now(turn(7, "correct-horse"), proposed(7, "x = 'correct-horse'", "a_7", call="c"))
     log.append_now(ran("a_7", log.put_bytes(b"correct-horse\n", ".out"), None, result="correct-horse"))
-    text = export(log.events(), form, ["correct-horse"])
+    text = export(log, form, ["correct-horse"])
     assert "correct-horse" not in text and "hunter2" not in text
 
 
@@ -116,9 +133,9 @@ def test_known_secrets_are_in_no_export(log: SessionLog, form: str) -> None:
 def test_every_kind_of_event_and_none(tmp_path: Path, form: str) -> None:
     with Store.open(tmp_path) as store:
         log = store.create("s_1", "/project")
-        assert export(log.events(), form) or form == "jsonl"
+        assert export(log, form) or form == "jsonl"
         log.append_now(*every_kind(), *every_kind()[2:16])
-        assert export(log.events(), form)
+        assert export(log, form)
 
 
 def test_files_that_are_gone_large_or_binary(log: SessionLog) -> None:
@@ -128,24 +145,24 @@ def test_files_that_are_gone_large_or_binary(log: SessionLog) -> None:
     for name, ref in (("a_5", binary), ("a_6", large), ("a_7", gone)):
         log.append_now(proposed(5, name, name, call="c"), ran(name, ref))
     image_path(log).unlink()
-    body = json.loads(export(log.events(), "ipynb"))
+    body = json.loads(export(log, "ipynb"))
     check_notebook(body)
     cells = {cell["source"]: cell["outputs"] for cell in body["cells"] if cell["cell_type"] == "code"}
     assert cells["a_5"][0]["text"] == "[binary data: ELF program, 6 bytes]"
     assert cells["a_6"][0]["text"] == "observed a_6", "what the model read of it"
     assert cells["a_7"][0]["text"] == "observed a_7"
     assert cells["print('edited')"][1]["data"] == {"text/plain": "<Figure>"}
-    assert export(log.events(), "md")
+    assert export(log, "md")
 
 
 def test_another_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="pdf") as raised:
-        export([], "pdf")
-    assert "md, ipynb, json, jsonl" in raised.value.hint
+        export_text([], "pdf")
+    assert "md, ipynb, html, py, json, jsonl" in raised.value.hint
 
 
 def test_a_session_without_a_start_is_told_too(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         log = store.create("s_1", "/project")
         log.append_now(turn(1, "x"), started())
-        assert export(log.events(), "md").startswith("# Session s_1\n\n> x")
+        assert export(log, "md").endswith(" · /project*\n\n> x\n")

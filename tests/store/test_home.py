@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 
 from interpreter.errors import LogDamaged, StoreError
 from interpreter.store import Store, StoreOptions, default_home
-from interpreter.store.home import LONGEST_HOME
+from interpreter.store.database import Database
+from interpreter.store.home import LONGEST_HOME, disk_error
 from interpreter.store.migrations import APPLICATION_ID, MIGRATIONS
 from interpreter.types.events import SessionClosed
 from tests.store.samples import note, started, turn
@@ -292,3 +296,37 @@ def test_a_home_whose_path_is_too_long_is_told_with_its_length(tmp_path: Path) -
     with pytest.raises(StoreError, match="too long: 481 bytes, at most 480") as caught:
         Store.open(home)
     assert str(home) in caught.value.hint and not home.parent.exists()
+
+
+def test_a_full_or_broken_disk_is_told_in_words_and_other_errors_are_not() -> None:
+    told = disk_error(OSError(errno.ENOSPC, "No space left on device", "/home/x/f"))
+    assert told is not None and told.message == "/home/x/f cannot be kept or read: No space left on device."
+    nameless = disk_error(OSError(errno.EIO, "Input/output error"))
+    assert nameless is not None and nameless.message.startswith("A file of the session cannot be kept")
+    assert disk_error(FileNotFoundError(errno.ENOENT, "No such file", "/x")) is None
+    assert disk_error(ValueError("x")) is None
+
+
+def test_two_first_starts_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second makes the log while the first looks whether there is one: neither takes it for something else."""
+    path, plain = tmp_path / "log.db", Database._value  # pyright: ignore[reportPrivateUsage]
+    second: list[threading.Thread] = []
+    opened: list[bool] = []
+
+    def start() -> None:
+        Database(path).close()
+        opened.append(True)
+
+    def value(self: Database, sql: str) -> Any:
+        found = plain(self, sql)
+        if sql == "PRAGMA application_id" and not second:
+            second.append(threading.Thread(target=start))
+            second[0].start()
+            second[0].join(0.5)  # it is done, or waits for us
+        return found
+
+    monkeypatch.setattr(Database, "_value", value)
+    Database(path).close()
+    second[0].join()
+    assert opened == [True]
+    Database(path).close()

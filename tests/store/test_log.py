@@ -232,3 +232,12 @@ def test_the_samples_are_one_of_every_kind() -> None:
     made: list[Event] = every_kind()
     assert [from_json(to_json(event), type(event)) for event in made] == made
     assert {event_name(event) for event in made} == known_types() - {event_name(kind) for kind in LIVE}
+
+
+def test_events_of_a_kind_are_left_out_up_to_a_place(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        log = store.create("s_1", tmp_path)
+        log.append_now(started(), *(note(n) for n in range(1_200)), started(), note(1_200))
+        left = [one.seq for one in log.events(without=("note_added",), until=1_190)]
+        assert left == [1, *range(1_190, 1_204)]
+        assert [one.seq for one in log.events()] == list(range(1, 1_204))

@@ -21,6 +21,23 @@ def answer(approval: str, by: str = "ann") -> ApprovalResolved:
     return ApprovalResolved(approval=approval, answer="yes", by=by)
 
 
+def test_an_answer_is_found_among_many_and_before_the_question_was_asked_again(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        log, other = store.create("s_1", tmp_path), store.visit("s_1")
+        log.append_now(started(), asked("ap_0"))
+        assert log.answer_to("ap_0") is None
+        other.append_now(answer("ap_0", "bob"))
+        log.append_now(asked("ap_0"))
+        for n in range(1, 40):
+            log.append_now(asked(f"ap_{n}"), answer(f"ap_{n}"))
+        found = log.answer_to("ap_0")
+        assert found is not None and found.event == answer("ap_0", "bob")
+        for one in (log, other, store.visit("s_1")):
+            with pytest.raises(AlreadyAnswered):
+                one.append_now(answer("ap_0"))
+            assert one.answer_to("ap_40") is None
+
+
 def test_a_question_is_open_until_it_is_answered(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         log = store.create("s_1", tmp_path)

@@ -20,6 +20,8 @@ from .ports import Elsewhere, Emitter
 
 LOOK = 0.3
 """Seconds between two looks into the log for an answer of another program."""
+PARKED = ("run", "pause")
+"""Kinds of questions that wait in the log when nobody is there."""
 Outcome = ResolveApproval | Stored | Literal["cancelled", "parked"]
 
 
@@ -27,13 +29,30 @@ class Approvals:
     """The pending questions of one session, and the standing answers given with `always`."""
 
     def __init__(
-        self, emitter: Emitter, *, can_ask: bool, timeout: float | None = None, elsewhere: Elsewhere | None = None
+        self,
+        emitter: Emitter,
+        *,
+        can_ask: bool,
+        timeout: float | None = None,
+        elsewhere: Elsewhere | None = None,
+        away: bool = False,
     ) -> None:
         self.can_ask = can_ask
         """False: nobody is there; whoever would ask must not."""
+        self.left = False
+        """Somebody was there, and will come back: questions wait for them."""
+        self._away = away
+        """Nobody sits at this front end: who answers does so from elsewhere."""
         self._emitter, self._timeout, self._elsewhere = emitter, timeout, elsewhere
         self._waiting: dict[str, tuple[ApprovalRequested, asyncio.Future[Outcome]]] = {}
         self._always: set[tuple[str, str]] = set()
+        self.words: dict[str, str] = {}
+        """What was answered to questions of the model's that had waited, by action."""
+
+    @property
+    def here(self) -> bool:
+        """Whether somebody sits at the session's own front end."""
+        return self.can_ask and not self._away
 
     def stands(self, kind: str, subject: str) -> bool:
         """True when the person said `always` to this kind of question about this subject."""
@@ -56,7 +75,7 @@ class Approvals:
         """Announce the question and wait for its one answer: from here, or from another program through the log.
 
         Returns the answer and, after `edit`, the action as it will run; (None, None) when the question was cancelled,
-        or when everybody left (then `can_ask` is False and a question of kind `run` stays pending in the log).
+        or when everybody left (then `can_ask` is False and a question that can be parked stays pending in the log).
         Silence is never a yes: the wait has no end of its own, or at `request.deadline` the answer is a no.
         """
         request = self._dated(request)
@@ -146,12 +165,21 @@ class Approvals:
             if not future.done():
                 future.set_result("cancelled")
 
+    def come(self) -> None:
+        """Somebody can answer from now on."""
+        self.can_ask, self.left = True, False
+
+    @property
+    def asks_to_run(self) -> bool:
+        """Whether a question is open that can be parked."""
+        return any(request.kind in PARKED for request, _future in self._waiting.values())
+
     def leave(self) -> None:
-        """Whoever could answer here is gone. What asks whether code may run stays open in the log."""
-        self.can_ask = False
+        """Whoever could answer here is gone. What asks whether code may run stays open in the log, in every mode."""
+        self.can_ask, self.left = False, True
         for request, future in self._waiting.values():
             if not future.done():
-                future.set_result("parked" if request.kind == "run" else "cancelled")
+                future.set_result("parked" if request.kind in PARKED else "cancelled")
 
     def forget_standing(self) -> None:
         self._always.clear()

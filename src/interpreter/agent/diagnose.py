@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+from ..text.expression import expression
 from ..types.actions import Completion
 
 MOST_FACTS = 8
 MOST_CHARS = 400
-NOT_FOUND = re.compile(r"(?:^|: )(?:line \d+: )?([\w.+-]{1,60}): (?:command )?not found", re.MULTILINE)
-NO_PIP = re.compile(r"externally-managed-environment|: No module named pip$", re.MULTILINE)
+NOT_FOUND = expression(r"(?:^|: )(?:line \d+: )?([\w.+-]{1,60}): (?:command )?not found", re.MULTILINE)
+NO_PIP = expression(r"externally-managed-environment|: No module named pip$", re.MULTILINE)
 PACKAGES = {
     "jq": "jq", "rg": "ripgrep", "fd": "fd-find", "tree": "tree", "convert": "imagemagick", "magick": "imagemagick",
     "ffmpeg": "ffmpeg", "sqlite3": "sqlite3", "unzip": "unzip", "zip": "zip", "7z": "p7zip-full", "xz": "xz-utils",

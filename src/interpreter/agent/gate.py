@@ -16,6 +16,7 @@ from ..types.base import code_sha256, new_id
 from ..types.events import ActionJudged, ApprovalRequested, ApprovalResolved, NoteAdded
 from ..types.ops import ResolveApproval
 from ..types.rules import Circumstances, Mode, Verdict
+from ..types.tooling import TOOL, read_call
 from . import refusals
 from .approvals import Approvals
 from .options import AgentOptions
@@ -72,6 +73,16 @@ class Gate:
     def auto(self) -> bool:
         return self.mode == "auto"
 
+    @property
+    def walled(self) -> bool:
+        """Whether what it admits runs inside walls."""
+        return self._circumstances.walled
+
+    def again(self, session: str, approvals: str) -> str:
+        """The words that go on with a session whose run waits for an answer."""
+        flags = " -y" * self.auto + " --approvals park" * (approvals == "park")
+        return f"interpreter --resume {session}{flags}"
+
     def begin_turn(self) -> None:
         self._denied.clear()
         self._denials, self.parked, self.refusal = 0, "", ""
@@ -87,14 +98,14 @@ class Gate:
             if given is None:
                 await self._approvals.close(request.approval, "cancelled", "harness", "given up")
 
-    async def admit(self, action: Action, where: str) -> Admitted | Refused:
-        """Decide about one action; `where` says in which walls and folder it would run.
+    async def admit(self, action: Action, where: str, *, parks: bool = True) -> Admitted | Refused:
+        """Decide about one action; `where` says in which walls and folder it would run. `parks`: whether it can wait.
 
         Raises PolicyError: the rules cannot be read, so nothing may run.
         """
         self.parked = ""
         earlier = await self._now(self._earlier.pop(action.id, None))
-        verdict = await self._judge(action, self.mode)
+        verdict = self._judge(action, self.mode)
         if verdict.decision == "deny":
             if earlier is not None and earlier.given is None:
                 await self._approvals.close(earlier.request.approval, "no", "policy")
@@ -103,24 +114,28 @@ class Gate:
             if bound_to(earlier) == action.sha256:
                 return await self._answered(action, action, earlier.request, as_op(earlier.given))
             earlier = None  # an answer to other code is none
-        if by := self._free(action, verdict):
+        if not self._waits(action) and (by := self._free(action, verdict)):
             if earlier is not None:
                 await self._approvals.close(earlier.request.approval, "yes", by)
             return self._admitted(action, by)
         request = self._request(action, where, verdict, earlier)
         if self._approvals.can_ask:
             return await self._ask(action, request)
-        if earlier is not None or self._options.parks(self.mode):
+        if parks and (earlier is not None or self._approvals.left or self._options.parks(self.mode)):
             await self._approvals.park(request)
             return self._parked(request)
         rule, _covers = self._rules.narrow_rule(action.language, action.code, verdict)
         return self._refused(action, verdict, rule)
 
+    async def look(self, action: Action, where: str) -> Admitted | Refused:
+        """Decide about the first look of a skill: like any other action here."""
+        return await self.admit(action, where)
+
     async def own(self, action: Action, where: str) -> Admitted | Refused:
         """What the person typed as code (`%%`) is approved by having been typed; where a rule denies it, they are asked
         once more. The administrator's rules hold for them as well.
         """
-        verdict = await self._judge(action, "ask" if self.mode == "plan" else self.mode)
+        verdict = self._judge(action, "ask" if self.mode == "plan" else self.mode)
         if verdict.decision != "deny":
             return self._admitted(action, "person")
         if not self._approvals.can_ask or any(
@@ -133,16 +148,19 @@ class Gate:
             return self._admitted(action, "person")
         return refused_by_person(answer)
 
-    async def _judge(self, action: Action, mode: Mode) -> Verdict:
-        attended = self._approvals.can_ask or self._options.parks(mode)  # a parked question is answered as well
+    def _judge(self, action: Action, mode: Mode) -> Verdict:
+        parks = self._approvals.left or self._options.parks(mode)
+        attended = self._approvals.can_ask or parks  # a parked question is answered as well
         circumstances = msgspec.structs.replace(self._circumstances, attended=attended, mode=mode)
-        verdict = self._rules.judge(action.language, action.code, circumstances)
-        await self._emitter.emit(
-            ActionJudged(
-                action=action.id, decision=verdict.decision, reasons=verdict.reasons, unknown=verdict.unknown, mode=mode
-            )
+        verdict = self._verdict(action, circumstances)
+        judged = ActionJudged(
+            action=action.id, decision=verdict.decision, reasons=verdict.reasons, unknown=verdict.unknown, mode=mode
         )
+        self._emitter.hold(judged)  # its start, its refusal or the question about it follows at once
         return verdict
+
+    def _verdict(self, action: Action, circumstances: Circumstances) -> Verdict:
+        return self._rules.judge(action.language, action.code, circumstances)
 
     async def _now(self, earlier: Earlier | None) -> Earlier | None:
         """The same question with the answer that it has got meanwhile; a no where its deadline has passed."""
@@ -155,12 +173,20 @@ class Gate:
             return earlier
         return Earlier(request, await self._approvals.close(request.approval, "no", "deadline"))
 
+    def _waits(self, action: Action) -> bool:
+        """Whether a question of the model's waits as its approval: nobody is there, and questions wait."""
+        if not asks_person(action) or self._approvals.here:
+            return False
+        return self._approvals.can_ask or self._approvals.left or self._options.parks(self.mode)
+
     def _free(self, action: Action, verdict: Verdict) -> str:
         """By whom this runs without a question; empty where it does not."""
         if self._approvals.stands("run", action.sha256):
             return "always"
         if verdict.decision != "allow":
             return ""
+        if asks_person(action):
+            return "question"  # it is a question itself
         if self.mode == "auto":
             return "auto"
         if verdict.covered:
@@ -190,7 +216,7 @@ class Gate:
         if answer is None and not self._approvals.can_ask:
             return self._parked(request)
         if edited is not None:
-            again = await self._judge(edited, self.mode)
+            again = self._judge(edited, self.mode)
             if again.decision == "deny":
                 return self._refused(edited, again)
         return await self._answered(action, edited or action, request, answer)
@@ -202,6 +228,8 @@ class Gate:
             return refused_by_person(answer)
         if answer.answer == "always":
             await self._remember(action, request, answer)
+        if asks_person(runs):
+            self._approvals.words[runs.id] = answer.reason or _("yes")
         return self._admitted(runs, answer.by)
 
     async def _remember(self, action: Action, request: ApprovalRequested, answer: ResolveApproval) -> None:
@@ -232,7 +260,7 @@ class Gate:
         ends = action.sha256 in self._denied or self._denials >= MOST_DENIALS
         self._denied.add(action.sha256)
         shown = refusals.for_person(verdict, self._rules.place, rule)
-        if self.mode == "auto" and not self._approvals.can_ask:
+        if self.mode == "auto" and not self._approvals.here:
             self.refusal = _("This was refused, and nothing ran after it:") + f"\n{shown}"
         return Refused("denied", refusals.for_model(verdict, self.mode), "denied" if ends else "", shown)
 
@@ -241,6 +269,14 @@ class Gate:
         return Admitted(
             Permit(action=action.id, language=action.language, sha256=code_sha256(action.code), by=by), action
         )
+
+
+def asks_person(action: Action) -> bool:
+    """Whether the call is a question to the person, whose answer is its result."""
+    try:
+        return action.language == TOOL and read_call(action.code).tool == "ask_human"
+    except ValueError:
+        return False
 
 
 def bound_to(earlier: Earlier) -> str:
@@ -271,11 +307,6 @@ def as_op(given: ApprovalResolved) -> ResolveApproval | None:
 
 def edited_action(action: Action, code: str) -> Action:
     """The same action with the person's code; its id stays, its hash does not."""
-    return Action(
-        id=action.id,
-        language=action.language,
-        code=code,
-        sha256=code_sha256(code),
-        call_id=action.call_id,
-        repairs=(*action.repairs, "edited by the person"),
+    return msgspec.structs.replace(
+        action, code=code, sha256=code_sha256(code), repairs=(*action.repairs, "edited by the person")
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Protocol
 
+from ..text.expression import expression
 from ..text.i18n import _
 from ..types.base import new_id
 from ..types.events import ApprovalRequested, GrantAdded, NoteAdded
@@ -14,8 +14,8 @@ from .approvals import Approvals
 from .ports import Emitter
 
 MOST = 8
-QUOTED = re.compile(r"""["'`“”‘’「『]((?:~|/)[^"'`“”‘’」』\n]{1,4096})["'`“”‘’」』]""")
-BARE = re.compile(r"(?<![\w:/.~])((?:~/|/)[^\s\"'`“”‘’「」『』，。；：！？、（）()<>|;,]{1,4096})")
+QUOTED = expression(r"""["'`“”‘’「『]((?:~|/)[^"'`“”‘’」』\n]{1,4096})["'`“”‘’」』]""")
+BARE = expression(r"(?<![\w:/.~])((?:~/|/)[^\s\"'`“”‘’「」『』，。；：！？、（）()<>|;,]{1,4096})")
 
 
 class Granter(Protocol):

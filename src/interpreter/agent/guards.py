@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from ..text.clean import INVISIBLE
 from ..text.i18n import _
 from ..types.messages import Usage
 from .options import AgentOptions
+from .rise import Rise, Risen
 
+MOST_SEEN = 1_000
+"""Results of a turn that are remembered: a turn may have any number of steps."""
 FAILED = {"error", "timeout", "limit", "died", "lost", "refused"}
 
 
@@ -45,8 +48,11 @@ class Tally:
     completion: int = 0
     reasoning: int = 0
     cost: float | None = None
+    fresh: list[Usage] = field(default_factory=lambda: list[Usage]())
+    """Of requests that the guards have not looked at yet."""
 
     def add(self, usage: Usage) -> None:
+        self.fresh.append(usage)
         self.prompt += usage.prompt
         self.cached += usage.cached
         self.completion += usage.completion
@@ -67,16 +73,32 @@ class Tally:
         return time.monotonic() - self.started
 
 
+class FinalCheck(Protocol):
+    """What a final answer has to fit; `agent.shape.AnswerCheck`."""
+
+    answer: str | None
+    closing: dict[str, Any] | None
+
+    def asked(self) -> str:
+        """What the model is told when the work is over and nothing but the answer is missing."""
+        ...
+
+    def after_text(self, text: str) -> Verdict: ...
+
+
 class Guards:
     """All step policies of one turn."""
 
-    def __init__(self, options: AgentOptions, tally: Tally) -> None:
+    def __init__(self, options: AgentOptions, tally: Tally, final: FinalCheck | None = None) -> None:
+        self._final = final
         self._options = options
         self._tally = tally
+        self.rise = Rise(options)
         self._failures = 0
         self._seen: dict[str, int] = {}
         self._empty = 0
         self._promises = 0
+        self._act = "Call a tool" if options.tools_only else "Call execute"
 
     def before_step(self) -> Verdict:
         """The bounds of the turn: steps, seconds, tokens, cost."""
@@ -90,12 +112,23 @@ class Guards:
             return Stop("limit", 5, _("The limit of {n} tokens was reached.", n=tokens) + " " + kept)
         if o.max_cost is not None and t.cost is not None and t.cost >= o.max_cost:
             return Stop("limit", 5, _("The cost limit of {n} was reached.", n=o.max_cost) + " " + kept)
+        if (risen := self.risen()) is not None and not o.free:
+            return Stop("limit", 5, f"{risen.text} {kept}", ask=True)
         return None
+
+    def risen(self) -> Risen | None:
+        """Whether failures or cost have risen suddenly, as far as is known before the next request."""
+        self.rise.asked(self._tally.fresh)
+        self._tally.fresh.clear()
+        return self.rise.found()
 
     def after_action(self, code: str, status: str, output: str) -> Verdict:
         """Failures in a row, and the same code with the same result."""
+        self.rise.ran(failed=status in FAILED)
         key = hashlib.sha256(f"{code}\0{status}\0{output}".encode("utf-8", "replace")).hexdigest()
-        self._seen[key] = self._seen.get(key, 0) + 1
+        self._seen[key] = self._seen.pop(key, 0) + 1
+        if len(self._seen) > MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
         if self._seen[key] >= 3:
             text = _("The model ran the same code three times with the same result. Stopped.")
             return Stop("failed", 1, text, ask=True)
@@ -116,18 +149,34 @@ class Guards:
             self._empty += 1
             if self._empty > 2:
                 return Stop("failed", 1, _("The model answered nothing three times. Stopped."))
-            return Tell("Your answer was empty. Call execute to go on, or give the final answer in words.")
+            return Tell(f"Your answer was empty. {self._act} to go on, or give the final answer in words.")
+        if self._final is not None and (self._final.closing is not None or text.lstrip()[:1] in "{[`"):
+            return self._final.after_text(text)
         if self._promises == 0 and finish != "length" and promises(text):
             self._promises += 1
             return Tell(
-                "You said what you will do but ran nothing. Call execute now; if the task is done, give the answer."
+                f"You said what you will do but ran nothing. {self._act} now; if the task is done, give the answer."
             )
-        return None
+        return self._final.after_text(text) if self._final is not None else None
+
+    def closing(self) -> dict[str, Any] | None:
+        """The schema that the next answer is bound to, when nothing but the form of the final answer is missing."""
+        return self._final.closing if self._final is not None else None
+
+    def answer(self, text: str) -> str:
+        """The final answer as it is given out."""
+        return text if self._final is None or self._final.answer is None else self._final.answer
 
     def forgive(self) -> None:
         """The person said go on."""
         self._failures = 0
         self._seen.clear()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """What was seen so far is no measure of what is sudden: a person knows of it, or a process before has asked."""
+        self._tally.fresh.clear()
+        self.rise.forget()
 
     def _count(self, failed: bool) -> Verdict:
         self._failures = self._failures + 1 if failed else 0

@@ -19,25 +19,25 @@ from ..types.messages import Answer, CallPiece, ModelRequest, ReasoningPiece, Te
 from .gate import Gate, Refused
 from .guards import Stop, Tell, Verdict
 from .mind import Mind, Reading
-from .ports import Asker, Emitter, Place
-from .runner import Runner
+from .ports import Asker, Emitter, Place, Runs
 from .turns import INTERRUPTED, End, Turn, Unrun
 
 
 class Loop:
-    def __init__(self, mind: Mind, gate: Gate, runner: Runner, emitter: Emitter, go_on: Asker, where: Place) -> None:
+    def __init__(self, mind: Mind, gate: Gate, runner: Runs, emitter: Emitter, go_on: Asker, where: Place) -> None:
         self._mind, self._gate, self._runner, self._emitter = mind, gate, runner, emitter
         self._go_on, self._where = go_on, where
 
-    async def run(self, turn: Turn, pending: tuple[Action, ...] = ()) -> End:
-        """Work until the turn ends. `pending`: actions of an earlier answer that are to be gone on with first."""
+    async def run(
+        self, turn: Turn, pending: tuple[Action, ...] = (), again: tuple[Answer, Reading] | None = None
+    ) -> End:
+        """Work until the turn ends. `pending`: actions of an earlier answer that are to be gone on with first; `again`:
+        an answer that is there already, with what is left to do of it.
+        """
         if pending and (end := await self._act(turn, pending)) is not None:
             return end
         while True:
-            if (end := await self._heed(turn, turn.guards.before_step())) is not None:
-                return end
-            await self._tell_steers(turn)
-            asked = await self._ask(turn)
+            asked, again = again or await self._next(turn), None
             if isinstance(asked, End):
                 return asked
             answer, reading = asked
@@ -52,27 +52,39 @@ class Loop:
                 verdict = turn.guards.after_text(answer.text, answer.finish)
                 if verdict is None:
                     refusal = self._gate.refusal
-                    return End("denied", 3, refusal) if refusal else End("done", 0, answer.text)
+                    return End("denied", 3, refusal) if refusal else End("done", 0, turn.guards.answer(answer.text))
                 end = await self._heed(turn, verdict)
             if end is not None:
                 return end
+
+    async def _next(self, turn: Turn) -> tuple[Answer, Reading] | End:
+        """The next answer, within the turn's bounds."""
+        if (end := await self._heed(turn, turn.guards.before_step())) is not None:
+            return end
+        await self._tell_steers(turn)
+        return await self._ask(turn)
 
     async def _ask(self, turn: Turn) -> tuple[Answer, Reading] | End:
         """One question to the model, asked again with a shorter history when the server says it was too long."""
         turn.tally.steps += 1
         step = turn.tally.steps
         for attempt in range(4):
-            request = await self._mind.request(attempt)
+            request = await self._mind.request(attempt, turn)
             facts = self._mind.facts
-            size = sum(len(m.text) for m in request.messages)
-            await self._emitter.emit(
-                ModelAsked(
-                    turn=turn.id, step=step, model=facts.model, api_base=facts.api_base,
-                    messages=len(request.messages), size=size,
-                )
+            asked = ModelAsked(
+                turn=turn.id, step=step, model=facts.model, api_base=facts.api_base,
+                messages=len(request.messages), size=self._mind.characters(),
             )  # fmt: skip
             shown: list[str] = []
-            asking = self._mind.tasks.start(self._stream(turn, request, shown))
+            told = asyncio.Event()
+            # It begins when we wait, and that is when the log has been handed the event: the request leaves meanwhile.
+            asking = self._mind.tasks.start(self._stream(turn, request, shown, told))
+            try:
+                await self._emitter.emit(asked)
+            except BaseException:
+                asking.cancel()
+                raise
+            told.set()
             stopping = self._mind.tasks.start(turn.stop.wait())
             await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -91,8 +103,9 @@ class Loop:
             return answer, await self._answered(turn, step, answer)
         raise AssertionError("unreachable: the last attempt returns")
 
-    async def _stream(self, turn: Turn, request: ModelRequest, shown: list[str]) -> Answer:
+    async def _stream(self, turn: Turn, request: ModelRequest, shown: list[str], told: asyncio.Event) -> Answer:
         async for piece in self._mind.stream(request):
+            await told.wait()
             match piece:
                 case TextPiece():
                     shown.append(piece.text)
@@ -106,18 +119,24 @@ class Loop:
         raise ModelError("The model's stream ended without an answer.")
 
     async def _answered(self, turn: Turn, step: int, answer: Answer) -> Reading:
-        reading = self._mind.read(answer)
+        reading = self._mind.read(answer, closing=turn.guards.closing() is not None)
         prose = None if reading.text == answer.text.strip() else reading.text
         turn.tally.add(answer.usage)
         self._mind.learn(answer.usage)
-        await self._emitter.emit(
-            ModelAnswered(
-                turn=turn.id, step=step, text=answer.text, prose=prose, reasoning=answer.reasoning, calls=answer.calls,
-                finish=answer.finish, usage=answer.usage, model=answer.model, first_token=answer.first_token,
-                duration=answer.duration, retries=answer.retries,
-            )
+        answered = ModelAnswered(
+            turn=turn.id, step=step, text=answer.text, prose=prose, reasoning=answer.reasoning, calls=answer.calls,
+            finish=answer.finish, usage=answer.usage, model=answer.model, first_token=answer.first_token,
+            duration=answer.duration, retries=answer.retries, source=answer.source,
         )  # fmt: skip
+        if reading.errors or not reading.actions:
+            await self._emitter.emit(answered)
+        else:
+            await self._emitter.emit(answered, self._proposal(turn, reading.actions[0]))
         return reading
+
+    def _proposal(self, turn: Turn, action: Action) -> ActionProposed:
+        turn.proposed.add(action.id)
+        return ActionProposed(turn=turn.id, step=max(1, turn.tally.steps), action=action)
 
     async def _failed(self, turn: Turn, step: int, error: str, message: str, hint: str, shown: list[str]) -> None:
         await self._emitter.emit(
@@ -129,7 +148,8 @@ class Loop:
         end: End | None = None
         failed = False
         for action in actions:
-            await self._emitter.emit(ActionProposed(turn=turn.id, step=max(1, turn.tally.steps), action=action))
+            if action.id not in turn.proposed:
+                await self._emitter.emit(self._proposal(turn, action))
             if failed or end is not None:
                 why = "Not run: an earlier action of the same answer did not succeed."
                 await self._finish(action, "not_run", why)
@@ -147,6 +167,8 @@ class Loop:
         return end
 
     async def _one(self, turn: Turn, action: Action) -> tuple[ActionFinished, End | None]:
+        if (own := turn.own.get(action.language)) is not None:
+            return await own(action)
         if action.language == "read_output":
             return await self._runner.page(action, action.code), None
         verdict = await self._gate.admit(action, self._where())

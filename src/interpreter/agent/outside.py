@@ -57,6 +57,14 @@ SIGNS = (
 )
 
 
+async def said_of(completion: Completion) -> str:
+    """What a run that failed has printed and raised, within bounds."""
+    said = await asyncio.to_thread(read_head_tail, completion.output, READ, "")
+    if completion.error is not None:
+        said += f"\n{completion.error.message}\n{completion.error.traceback[-READ:]}"
+    return said
+
+
 class Missed(NamedTuple):
     """What a program ran into the walls for."""
 
@@ -77,9 +85,7 @@ class Outside:
         """For the model: what is closed, and that only the person can open it; the person reads it once."""
         if completion.status != "error":
             return ""
-        said = await asyncio.to_thread(read_head_tail, completion.output, READ, "")
-        if completion.error is not None:
-            said += f"\n{completion.error.message}\n{completion.error.traceback[-READ:]}"
+        said = await said_of(completion)
         missed = look(action.code, said)
         grants = [name for name in missed.grants if name not in self._grants]
         hosts = tuple(host for host in missed.hosts if self._closed or is_here(host))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
 
-from ..types.events import ApprovalResolved, Event, Stored
+from ..types.actions import Action, Permit
+from ..types.events import ActionFinished, ApprovalResolved, Event, Stored
 from ..types.rules import Circumstances, Verdict
 
 
 class Emitter(Protocol):
     """The one way out. `session/hub.py` is one; the log comes before the watchers."""
 
-    async def emit(self, event: Event) -> None:
-        """Store the event as durably as its kind asks, then show it. Raises StoreError: nothing was shown."""
+    async def emit(self, event: Event, *more: Event) -> None:
+        """Store the event as durably as its kind asks, then show it. Raises StoreError: nothing was shown.
+
+        Several are stored together, all or none, as durably as the strictest asks.
+        """
+        ...
+
+    def hold(self, event: Event) -> None:
+        """Store the event with the next one that is emitted, right before it, and let it be seen then."""
         ...
 
     def show(self, event: Event) -> None:
@@ -26,6 +34,18 @@ Asker = Callable[[str], Awaitable[bool]]
 
 Place = Callable[[], str]
 """Where code would run, in words, for the approval prompt."""
+
+
+class Runs(Protocol):
+    """What the loop needs of `agent.runner`; `agent.rerun` tells what was recorded instead."""
+
+    async def run(self, permit: Permit, action: Action) -> ActionFinished:
+        """Carry out one permitted action and log its end."""
+        ...
+
+    async def page(self, action: Action, arguments: str) -> ActionFinished:
+        """Answer `read_output`."""
+        ...
 
 
 class Rules(Protocol):
@@ -52,6 +72,40 @@ class Rules(Protocol):
 
     def learn(self, rule: str) -> None:
         """A rule that holds for this session only."""
+        ...
+
+
+class Toolbook(Protocol):
+    """What the agent needs of the tools; `tools.registry.Registry` is one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def action(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        call_id: str = "",
+        repairs: Iterable[str] = (),
+        parent: str = "",
+    ) -> Action:
+        """The action that a call is, its arguments mended where they can be.
+
+        Raises ToolError: there is no such tool, or the arguments do not fit; the message is for the model.
+        """
+        ...
+
+    def expected(self, name: str) -> str:
+        """How a call of this tool should look, in words."""
+        ...
+
+    def inside(self) -> list[dict[str, Any]]:
+        """What code in kernels may call: name, description and parameters of each."""
+        ...
+
+    def bound(self, name: str, positional: list[Any], named: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call from a kernel by name. Raises ToolError, also where code may not call it."""
         ...
 
 

@@ -116,14 +116,13 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "。")) else text + "."
 
 
-def waiting_text(session: str, approval: str, flags: str, *, by_yes: bool) -> str:
+def waiting_text(session: str, approval: str, again: str, *, by_yes: bool) -> str:
     """What a person reads when nobody could be asked: nothing ran, and the words that go on.
 
     Args:
-        flags: what the run was started with and has to be given again.
+        again: the words that go on once the question is answered.
         by_yes: `-y` is enough of an answer: no rule asks.
     """
-    again = f"interpreter --resume {session}{flags}"
     lines = [_("Nothing was run: the code above needs an approval and nobody is here to give it.")]
     if by_yes:
         lines.append(_("To approve it and go on: interpreter --resume {session} -y", session=session))

@@ -16,6 +16,8 @@ from ..text.i18n import _
 from ..types.actions import Action, Completion, Display, Observation, OutputRef, Permit
 from ..types.base import new_id
 from ..types.events import ActionFinished, ActionStarted, ApprovalRequested, OutputChunk
+from ..types.rewinding import SnapshotTaken
+from ..types.tooling import TOOL
 from ..types.walls import Limits
 from .approvals import Approvals
 from .diagnose import diagnose
@@ -27,6 +29,14 @@ from .ports import Emitter
 INLINE = 1 << 16
 """Bytes of an output that are read at once; more are read in a thread."""
 
+CUT_OFF = (
+    "[The interpreter was cut off while this ran. It is not known how far it got, and it was not run again. "
+    "Look at what is there before you go on.]"
+)
+
+Ask = Callable[[str, str, int, str, str], Awaitable[str]]
+"""A call of a tool by code that runs: action, execution, number of the call, name, arguments as JSON. Gives JSON."""
+NO_TOOLS = '{"ok":false,"error":"This session has no tools that code can call."}'
 Remedy = Callable[[Action, Completion], Awaitable[str]]
 """Looks at a failed completion; may put things right with the person's consent and says so in a sentence, else ""."""
 
@@ -42,6 +52,16 @@ class Executor(Protocol):
 
     async def collect(self, execution: str) -> None: ...
 
+    def left_output(self, execution: str) -> OutputRef: ...
+
+
+class Files(Protocol):
+    """What the runner needs of `session.keeping`."""
+
+    async def before(self, action: Action, permit: Permit) -> SnapshotTaken | None:
+        """What is to be in the log before a step that may write: how the files are, or why that is not kept."""
+        ...
+
 
 class Outputs(Protocol):
     """What the runner needs of the store: a place where whole outputs stay."""
@@ -52,8 +72,11 @@ class Outputs(Protocol):
 class Watcher:
     """What an execution says while it runs, turned into live events and questions."""
 
-    def __init__(self, action: str, emitter: Emitter, approvals: Approvals) -> None:
-        self._action, self._emitter, self._approvals = action, emitter, approvals
+    def __init__(
+        self, action: str, execution: str, emitter: Emitter, approvals: Approvals, ask: Ask | None = None
+    ) -> None:
+        self._action, self._execution, self._ask = action, execution, ask
+        self._emitter, self._approvals = emitter, approvals
         self._cleaners = {"stdout": StreamCleaner(), "stderr": StreamCleaner()}
 
     def output(self, stream: str, data: bytes, skipped: int) -> None:
@@ -74,7 +97,7 @@ class Watcher:
 
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         """The line that the person types, or None: nobody is there, or they will not answer."""
-        if not self._approvals.can_ask:
+        if not self._approvals.here:
             return None
         request = ApprovalRequested(
             approval=new_id("ap"),
@@ -86,6 +109,12 @@ class Watcher:
         )
         answer, _edited = await self._approvals.ask(request)
         return answer.text if answer is not None and answer.answer != "no" else None
+
+    async def call_tool(self, number: int, name: str, arguments: str) -> str:
+        """What the code's call of a tool gives, as JSON for its guest. Never raises for what the code has done."""
+        if self._ask is None:
+            return NO_TOOLS
+        return await self._ask(self._action, self._execution, number, name, arguments)
 
 
 class Runner:
@@ -102,10 +131,13 @@ class Runner:
         cap: Callable[[], Cap],
         remedies: tuple[Remedy, ...] = (),
         begin: Callable[[str], None] | None = None,
+        files: Files | None = None,
     ) -> None:
         self._executor, self._outputs, self._emitter, self._approvals = executor, outputs, emitter, approvals
         self._options, self._limits, self._sandbox, self._cap = options, limits, sandbox, cap
-        self._remedies, self._begin = remedies, begin
+        self._remedies, self._begin, self._files = remedies, begin, files
+        self.ask: Ask | None = None
+        """Who answers calls of tools by code that runs; None: this session has none."""
         self.kept: list[OutputRef] = []
         """Whole outputs of the session in order; the model knows the n-th as `out<n>`."""
 
@@ -116,30 +148,46 @@ class Runner:
             StoreError: before the intent was durable nothing was started; after it, the keeper keeps the completion.
             SandboxUnavailable: no walls; the action has its end.
         """
+        alone = not action.parent  # what belongs to another action is covered by what is done around that
+        taken = await self._files.before(action, permit) if alone and self._files is not None else None
         execution = new_id("x")
-        await self._emitter.emit(
-            ActionStarted(
-                action=action.id,
-                execution=execution,
-                kernel=action.language,
-                language=action.language,
-                sandbox=self._sandbox,
-            )
+        started = ActionStarted(
+            action=action.id,
+            execution=execution,
+            kernel=action.language,
+            language=action.language,
+            sandbox=self._sandbox if action.language != TOOL else "",
+            parent=action.parent,
         )
-        limits = msgspec.structs.replace(self._limits, timeout=self._options.execution_timeout(action.language))
-        watcher = self._watcher(action)
+        await self._emitter.emit(*((taken, started) if taken is not None else (started,)))
+        limits = msgspec.structs.replace(self._limits, timeout=self.seconds(action))
+        watcher = self._watcher(action, execution)
         work = self._executor.execute(permit, action, execution, watcher, limits)
         return await self._finish(action, execution, work, watcher)
 
+    def seconds(self, action: Action) -> float | None:
+        """How long it may run; None: without bound."""
+        return self._options.execution_timeout(action.language)
+
     async def take_up(self, action: Action, execution: str) -> ActionFinished:
         """After a host's death: the completion of an execution that went on, or ended, without us."""
-        watcher = self._watcher(action)
+        watcher = self._watcher(action, execution)
         return await self._finish(action, execution, self._executor.reattach(execution, watcher), watcher)
 
-    def _watcher(self, action: Action) -> Watcher:
-        if self._begin is not None:
+    async def lose(self, action: Action, execution: str) -> ActionFinished:
+        """After everything died: nobody knows how far this got, and it is never run again by itself."""
+        ref = await asyncio.to_thread(self._executor.left_output, execution)
+        if not ref.size:
+            return await self._end(action, "lost", Observation(text=CUT_OFF, shown=""))
+        completion = await self._keep(Completion(execution=execution, status="lost", output=ref))
+        output = await asyncio.to_thread(self._read, completion.output, f"out{len(self.kept)}")
+        text = f"{CUT_OFF}\nUntil then it had printed:\n{output}"
+        return await self._end(action, "lost", Observation(text=text, shown=output.rstrip("\n")), completion)
+
+    def _watcher(self, action: Action, execution: str) -> Watcher:
+        if self._begin is not None and not action.parent:
             self._begin(action.id)
-        return Watcher(action.id, self._emitter, self._approvals)
+        return Watcher(action.id, execution, self._emitter, self._approvals, self.ask)
 
     async def _finish(
         self, action: Action, execution: str, work: Awaitable[Completion], watcher: Watcher
@@ -165,7 +213,8 @@ class Runner:
             else await asyncio.to_thread(self._read, completion.output, name)
         )
         facts = diagnose(completion, output)
-        remedied = [text for remedy in self._remedies if (text := await remedy(action, completion))]
+        remedies = () if action.parent else self._remedies
+        remedied = [text for remedy in remedies if (text := await remedy(action, completion))]
         observation = observe(completion, output, self._cap().characters, (*facts, *remedied))
         finished = await self._end(action, completion.status, observation, completion)
         await self._executor.collect(execution)

@@ -64,3 +64,26 @@ def start_keeper(run_dir: str | os.PathLike[str]) -> Started:
         os.close(log)
     _started[folder] = Started(folder, pid, read)
     return _started[folder]
+
+
+def start_detached(words: list[str], log: str | os.PathLike[str], environ: dict[str, str]) -> int:
+    """Start a program in a session of its own, without a terminal; what it says goes to the end of `log`. Its id.
+
+    Raises OSError when it cannot be started.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    out = os.open(log, flags, 0o600)
+    try:
+        return os.posix_spawn(
+            words[0],
+            words,
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, out, 1),
+                (os.POSIX_SPAWN_DUP2, out, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(out)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..agent.approvals import PARKED
 from ..config.settings import Settings
 from ..errors import AlreadyAnswered, InterpreterError, LogDamaged, UsageError
 from ..store import SessionLog, Store, default_home
@@ -16,6 +18,7 @@ from ..text.i18n import _
 from ..types.actions import Action
 from ..types.base import code_sha256
 from ..types.events import ActionJudged, ActionProposed, ApprovalResolved
+from ..types.goals import GoalStarted
 from .rulebook import open_rules
 
 
@@ -57,7 +60,7 @@ class Answering:
         """Every question that an answer would still reach, the oldest first. Raises StoreError."""
         with self._store() as store:
             found = [self._about(store, asked) for asked in store.questions()]
-        reached = [one for one in found if one.held or one.asked.request.kind == "run"]
+        reached = [one for one in found if one.held or one.asked.request.kind in PARKED]
         return sorted(reached, key=lambda one: one.asked.time)
 
     def find(self, wanted: str) -> Waiting:
@@ -71,9 +74,21 @@ class Answering:
             return self._find(store, wanted)
 
     def answer(
-        self, wanted: str, answer: Literal["yes", "no", "always"], *, reason: str = "", sha256: str = ""
+        self,
+        wanted: str,
+        answer: Literal["yes", "no", "always"],
+        *,
+        reason: str = "",
+        sha256: str = "",
+        by: str = "",
+        channel: str = "command line",
+        fits: Callable[[Waiting], None] = lambda _found: None,
     ) -> Given:
         """Give the answer; a rule that cannot be written is told, and the answer counts all the same.
+
+        Args:
+            by: who answers, for the log; empty: the account of this process.
+            fits: raises where the answer is not meant for the question as it stands now.
 
         Raises:
             AlreadyAnswered: somebody was faster; says who and when. Nothing was changed.
@@ -83,9 +98,10 @@ class Answering:
         with self._store() as store:
             found = self._find(store, wanted)
             check(found, sha256)
+            fits(found)
             request = found.asked.request
             event = ApprovalResolved(
-                approval=request.approval, answer=answer, by=who().user, channel="command line", reason=reason
+                approval=request.approval, answer=answer, by=by or who().user, channel=channel, reason=reason
             )
             log = store.visit(found.asked.session)
             log.append_now(event)
@@ -118,24 +134,31 @@ class Answering:
     def _about(self, store: Store, asked: Asked) -> Waiting:
         log = store.visit(asked.session)
         held = store.holder(asked.session) is not None
-        action, mode = about(log, asked) if asked.request.kind == "run" else (None, "ask")
+        action, mode, has_goal = about(log, asked)
+        if asked.request.kind != "run":
+            action, mode = None, "ask"
         flags = " -y --approvals park" if mode == "auto" else " --plan" if mode == "plan" else ""
-        again = "" if held else f"interpreter --resume {asked.session}{flags}"
+        words = f"interpreter --resume {asked.session}{flags}"
+        if has_goal:
+            words = f"interpreter run --resume {asked.session} --approvals park"
+        again = "" if held else words
         return Waiting(asked, log.workspace, action, held, again)
 
 
-def about(log: SessionLog, asked: Asked) -> tuple[Action | None, str]:
-    """The code that a question is about, and the mode in which it was judged."""
-    action, mode = None, "ask"
+def about(log: SessionLog, asked: Asked) -> tuple[Action | None, str, bool]:
+    """The code that a question is about, the mode in which it was judged, and whether the session has a goal."""
+    action, mode, has_goal = None, "ask", False
     for stored in log.events():
         match stored.event:
             case ActionProposed() if stored.event.action.id == asked.request.action:
                 action = stored.event.action
             case ActionJudged() if stored.event.action == asked.request.action:
                 mode = stored.event.mode
+            case GoalStarted():
+                has_goal = True
             case _:
                 pass
-    return action, mode
+    return action, mode, has_goal
 
 
 def check(found: Waiting, sha256: str) -> None:
@@ -145,7 +168,7 @@ def check(found: Waiting, sha256: str) -> None:
         raise UsageError(
             _("This question asks for a line of input."), _("Answer it where the program runs; or stop it there.")
         )
-    if request.kind != "run" and not found.held:
+    if request.kind not in PARKED and not found.held:
         raise UsageError(
             _("Nobody waits for this answer any more: the process that asked has ended."),
             _("To go on with the session: {words}", words=found.again),

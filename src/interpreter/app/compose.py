@@ -3,206 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+import importlib
+from typing import Any
 
 from .. import __version__
 from ..agent.approvals import Approvals
+from ..agent.firstlook import FirstLook
 from ..agent.gate import Gate
 from ..agent.grants import Grants
-from ..agent.history import History
 from ..agent.loop import Loop
 from ..agent.mind import Mind
 from ..agent.network import Network
 from ..agent.observe import Cap
-from ..agent.outside import Outside
-from ..agent.prompt import system_prompt, tools
+from ..agent.prompt import system_prompt
 from ..agent.remedies import MissingModules
 from ..agent.runner import Runner
-from ..aio import Tasks
-from ..config.settings import Settings
-from ..errors import InterpreterError, KernelError, SandboxUnavailable, StoreError, UsageError
-from ..kernels.contracts import KernelOptions
-from ..kernels.environments import find_environment
-from ..kernels.install import Installed, install
-from ..kernels.kernels import Kernels
-from ..llm.client import ModelClient
-from ..llm.http import HttpModel
-from ..sandbox import Walls, open_grants, resolve, safe_workspace, shape, workspace_profile
-from ..sandbox.watch import Watch
+from ..agent.turns import End, Turn
+from ..errors import InterpreterError
 from ..session.elsewhere import Elsewhere
-from ..session.hub import Hub
-from ..session.redaction import cleaned
-from ..session.resume import read_past, take_up
-from ..session.service import Parts, Session
-from ..store import SessionLog, Store, default_home
+from ..session.parts import Parts, Preparation, Worker
+from ..session.service import Session
+from ..skills.options import SkillOptions
 from ..store.who import who
-from ..text.i18n import _
-from ..text.redact import Redactor
-from ..types.base import new_id
-from ..types.events import GrantAdded, KernelEvent, SessionStarted
-from ..types.languages import spellings
-from ..types.rules import Circumstances
-from ..types.walls import Profile
-from .granted import with_grants
-from .known import credential_values, secrets_of
-from .meeting import Meeting
-from .network import network_of, with_network
-from .quarantine import Quarantine
-from .rulebook import open_rules
+from ..types.actions import Action, Completion
+from ..types.events import GrantAdded, NoteAdded, SessionStarted, TurnStarted
+from .context import told_of
+from .made import Made
 from .walled import WalledGrants
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-async def open_session(
-    settings: Settings,
-    *,
-    resume: str | None = None,
-    workspace: Path | None = None,
-    client: ModelClient | None = None,
-    begun: str = "",
-) -> Session:
-    """Open a new session, or take one up again.
-
-    Args:
-        settings: what was set.
-        resume: an id, the beginning of one, or `last`.
-        workspace: where to work; None: the current folder, or a new one where that is the home folder or `/`.
-        client: the model; None: the server that the settings name, or one found on this machine.
-        begun: the id of a new session whose keeper `session.early` has started.
-
-    Raises:
-        SessionUnknown, SessionBusy, StoreError: the log.
-        SandboxUnavailable: no walls where walls were asked for.
-        UsageError: the working folder cannot be used.
-    """
-    chosen = workspace is not None
-    store = Store.open(default_home(), settings.audit_key)
-    try:
-        if store.seals is not None:
-            store.seals.ready()
-        store.masks = redactor = Redactor(secrets_of(settings))
-        if resume:
-            info = store.find(resume)
-            log = store.resume(info.id)
-            workspace = workspace or Path(info.workspace)
-        else:
-            workspace = workspace or safe_workspace(Path.cwd())
-            log = store.create(begun or new_id("s"), workspace)
-    except BaseException:
-        store.close()
-        raise
-    try:
-        settings = with_grants(settings, workspace)
-        composer = Composer(settings, store, log, workspace, client, redactor)
-    except BaseException:
-        log.close()
-        store.close()
-        raise
-    composer.chosen = chosen
-    try:
-        return await (composer.resume() if resume else composer.begin())
-    except BaseException:
-        await composer.abandon()
-        raise
+    from ..recording.recorder import Recorder
+    from ..session.rewinding import Rewinding
+    from .skilled import Skilled, Start
 
 
-class Composer:
-    """Makes the parts in the order in which they need one another."""
+class Composer(Made):
+    """Begins a session, or takes one up again, with the parts that were made."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        log: SessionLog,
-        workspace: Path,
-        client: ModelClient | None,
-        redactor: Redactor,
-    ) -> None:
-        self.settings, self.store, self.log = settings, store, log
-        self.chosen = False
-        """Whether the person named the working folder; else it has to be the one that the session began in."""
-        self.history = History(vision=settings.agent.vision)
-        self.redactor = redactor
-        self.hub = Hub(log, (self.history.apply,), partial(cleaned, redactor))
-        self.tasks = Tasks()
-        self.home = store.home
-        self.environment = find_environment(workspace, self.home, os.environ, base=settings.walls.python)
-        self.scratch = log.folder / "scratch"
-        self.opened = open_grants((*settings.walls.grants, *settings.walls.granted), os.environ)
-        self.rules = open_rules(settings, workspace, log.folder)
-        self.walls = Walls(self._profile(workspace), network_log=log.folder / "network.jsonl", way=log.folder / "way")
-        self.workspace = Path(self.walls.profile.workspace)
-        redactor.add(*credential_values(self.walls.profile.rules.credentials))
-        self.checks = self._checks()
-        self.client = client or HttpModel(settings.llm)
-        run_dir = log.folder / "run"
-        options = KernelOptions(python=self.environment.python, readable=self.environment.readable)
-        self.kernels = Kernels(run_dir, self.walls, options, self._kernel_event)
-        self.languages = tuple(self.kernels.available())
-
-    def _checks(self) -> tuple[Quarantine, ...]:
-        """The look after each step; without walls there is none."""
-        if self.walls.describe() == "host":
-            return ()
-        walled = self.walls.backend.holds()["protected"]
-        watch = Watch(self.walls.profile, self.log.folder / "quarantine", walled=walled, git=self.opened.git)
-        return (Quarantine(watch, self.hub, self.tasks),)
-
-    def _profile(self, workspace: Path) -> Profile:
-        walls = self.settings.walls
-        chosen = resolve(walls.profile, walls.profiles)
-        network = network_of(self.settings, chosen, self.rules.network(), self.opened.hosts)
-        profile = workspace_profile(
-            workspace,
-            self.scratch,
-            home=self.home,
-            env=self.environment.env,
-            network=network[0],
-            limits=self.settings.limits,
-            backend=walls.backend,
-            final=False,
-        )
-        shaped = shape(
-            profile,
-            chosen,
-            self.opened,
-            environ=os.environ,
-            readable=walls.readable,
-            writable=walls.writable,
-            hidden=walls.hidden,
-            read_only=walls.read_only,
-        )
-        return with_network(shaped, network)
-
-    @property
-    def where(self) -> str:
-        name = self.walls.describe()
-        if name == "host":
-            return _("no sandbox, in {path}", path=self.workspace)
-        return _("sandbox ({name}), in {path}", name=name, path=self.workspace)
-
-    def _kernel_event(self, event: KernelEvent) -> None:
-        self.tasks.start(self._record(event))
-
-    async def _record(self, event: KernelEvent) -> None:
-        try:
-            await self.hub.emit(event)
-        except StoreError:
-            self.hub.show(event)  # the log is full or closed already; who needs it is told by an action's end
+    runs: type[Runner] = Runner
 
     async def begin(self) -> Session:
         """A new session."""
-        system = system_prompt(
-            self.settings.agent,
-            workspace=str(self.workspace),
-            sandbox=self.walls.describe(),
-            network=self.walls.profile.network,
-            languages=self.languages,
-            access=self.walls.profile.access,
-        )
-        self._watch()
+        begun = self._start()
+        self.context = begun[0]
+        system = self.system(begun[0])
+        self.watch()
         self._prewarm()
         await self.hub.emit(
             SessionStarted(
@@ -214,46 +62,50 @@ class Composer:
                 **who()._asdict(),
             )
         )
-        await self._open_grants()
-        session, _runner, _gate = self._session()
-        if self.environment.note:
-            await session.note(self.environment.note)
+        await self.open_grants()
+        session = self.session()
+        tooled = self.tooling.notes if self.tooling is not None else ()
+        for note in (self.environment.note, *begun[1], *self.notes, *tooled):
+            if note:
+                await session.note(note)
         return session
+
+    def _of_tools(self) -> dict[str, Any]:
+        """What the prompt says about tools: nothing in a plain session."""
+        if self.tooling is None:
+            return {}
+        only = self.settings.agent.tools_only
+        return {"tools": self.tooling.names, "hidden": self.tooling.hidden, "only": only}
+
+    def system(self, context: str) -> str:
+        """What the model is told before anything else. `context`: of skills, and of the project."""
+        return system_prompt(
+            self.settings.agent,
+            workspace=str(self.workspace),
+            sandbox=self.walls.describe(),
+            network=self.walls.profile.network,
+            languages=self.languages,
+            access=self.walls.profile.access,
+            staged=self.ground.stage is not None,
+            answer=self.asked_for(),
+            context=context,
+            **self._of_tools(),
+        )
+
+    def asked_for(self) -> str:
+        """What the model is told from the beginning about its final answer."""
+        return self.shape.told() if self.shape is not None else ""
 
     async def resume(self) -> Session:
-        """The session as its log tells it; its living kernels, if the keeper still holds them."""
-        past = read_past((stored.event for stored in self.log.events()), (self.history.apply,))
-        if past.started is not None and not self.chosen and past.started.workspace != str(self.workspace):
-            raise UsageError(
-                _("The folder of this session, {path}, leads to {other} now.", path=past.started.workspace,
-                  other=self.workspace),
-                _("Everything is kept. If you want to go on there, name it: --workspace {other}", other=self.workspace),
-            )  # fmt: skip
-        for grant in past.grants:
-            if not grant.tool and Path(grant.path).exists():
-                self.walls.grant(grant.path, grant.access)
-        self._watch()
-        await self._open_grants()
-        meeting = Meeting(await self.kernels.open())
-        session, runner, gate = self._session()
-        runner.kept.extend(past.outputs)
-        session.turns.extend(past.turns)
-
-        async def recovery() -> None:
-            session.pending, earlier = await take_up(past, meeting, self.hub, runner)
-            gate.recall(earlier)
-
-        if any(past.executions.get(action) in meeting.running for action in past.proposed):
-            session.recover(recovery())
-        else:
-            await recovery()
+        """The session as its log tells it. What that needs is loaded here: a new session has no past."""
+        session: Session = await importlib.import_module(".returning", __package__).come_back(self)
         return session
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         for check in self.checks:
             check.begin()
 
-    async def _open_grants(self) -> None:
+    async def open_grants(self) -> None:
         """Put into the log what the grants by name open; they hold for this run of the session."""
         for tool, paths in self.opened.paths.items():
             said = tool in self.settings.walls.grants
@@ -262,14 +114,6 @@ class Composer:
                 await self.hub.emit(GrantAdded(path=path, access="read" if paths else "write", by=by, tool=tool))
 
     def _prewarm(self) -> None:
-        async def warm() -> None:
-            try:
-                await self.kernels.prewarm("python")
-            except (KernelError, SandboxUnavailable):
-                return  # told when code is to run
-
-        self.tasks.start(warm())
-
         async def contact() -> None:
             try:
                 await self.client.connect()
@@ -279,7 +123,7 @@ class Composer:
         self.tasks.start(contact())
 
         # Where somebody types there is time; a run of one task is done before the other readers are loaded.
-        languages = ("python", "shell", "javascript") if self.settings.agent.can_ask else ("python",)
+        languages = ("python", "shell", "javascript") if self.settings.agent.here else ("python",)
 
         async def rules() -> None:
             try:
@@ -289,19 +133,16 @@ class Composer:
 
         self.tasks.start(rules())
 
-    def _session(self) -> tuple[Session, Runner, Gate]:
+    def session(self) -> Session:
         settings, agent = self.settings, self.settings.agent
-        approvals = Approvals(
-            self.hub,
-            can_ask=agent.can_ask,
-            timeout=agent.approval_timeout,
-            elsewhere=Elsewhere(self.log, self.hub),
-        )
-        gate = Gate(agent, approvals, self.hub, self.rules, self._circumstances())
+        approvals = self._approvals()
+        gate = self.gate(approvals)
         mind = self._mind()
+        self.kernels.revive = self._tell_revived
         network = self.kernels.network = Network(self.hub, approvals, self.tasks, self.rules.allow_host)
-        runner = Runner(
-            self.kernels,
+        tooling = self.tooling
+        runner = self.runs(
+            self.kernels if tooling is None else tooling.executor(self.kernels),
             self.log,
             self.hub,
             approvals,
@@ -314,9 +155,14 @@ class Composer:
                 *self.checks,
                 network.notes,
                 *self._outside(),
+                self._after_death,
             ),
             begin=network.begin,
+            files=self.files,
         )
+        if tooling is not None:
+            tooling.join(gate, runner, self.hub, lambda: self.where, approvals, network)
+        self.files.planning = lambda: gate.mode == "plan"
         parts = Parts(
             log=self.log,
             workspace=self.workspace,
@@ -327,64 +173,105 @@ class Composer:
             gate=gate,
             mind=mind,
             runner=runner,
-            loop=Loop(mind, gate, runner, self.hub, approvals.go_on, lambda: self.where),
-            machines=self.kernels,
+            loop=self.worker(mind, gate, runner, approvals),
+            machines=self.kernels if tooling is None else tooling.machines(self.kernels),
+            staging=self.staging,
             options=agent,
-            prepare=Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub).offer,
+            final=self._final,
+            prepare=self._preparation(approvals, gate, runner, mind),
+            rewinding=self._rewinding,
             settle=self._settle,
-            release=self._release,
+            release=self.ground.release,
+            offered=self.offered,
+            recall=tooling.recall if tooling is not None else lambda _calls, _turn, _step: None,
         )
-        return Session(parts), runner, gate
+        return Session(parts)
 
-    def _circumstances(self) -> Circumstances:
-        """Where rules see the code: the rest is known when it is judged."""
-        walled = self.walls.describe() != "host"
-        grants = tuple(self.opened.paths)
-        return Circumstances(walled=walled, workspace=str(self.workspace), home=str(Path.home()), grants=grants)
-
-    def _outside(self) -> tuple[Outside, ...]:
-        """Which line opens what was missed; without walls there is none."""
-        profile = self.walls.profile
-        if self.walls.describe() == "host":
-            return ()
-        closed = profile.network == "closed"
-        return (Outside(self.hub, closed=closed, grants=tuple(self.opened.paths), place=self.rules.place),)
-
-    def _mind(self) -> Mind:
-        llm = self.settings.llm
-        return Mind(
-            self.client,
-            self.history,
+    def _approvals(self) -> Approvals:
+        agent = self.settings.agent
+        approvals = Approvals(
             self.hub,
-            tools(self.languages),
-            {spelling: name for spelling, name in spellings().items() if name in self.languages},
-            context_window=llm.context_window,
-            max_tokens=llm.max_tokens,
-            temperature=llm.temperature,
+            can_ask=agent.can_ask,
+            timeout=agent.approval_timeout,
+            away=agent.away,
+            elsewhere=Elsewhere(self.log, self.hub),
         )
+        if self.telling is not None:
+            self.telling.here = lambda: approvals.here
+        return approvals
 
-    async def _install(self, requirements: Sequence[str]) -> Installed:
-        return await install(
-            self.environment,
-            requirements,
-            home=self.home,
-            environ=os.environ,
-            progress=self.hub.show,
-            backend=self.settings.walls.backend,
-        )
+    def gate(self, approvals: Approvals) -> Gate:
+        return Gate(self.settings.agent, approvals, self.hub, self.rules, self.circumstances())
+
+    def worker(self, mind: Mind, gate: Gate, runner: Runner, approvals: Approvals) -> Worker:
+        return Loop(mind, gate, runner, self.hub, approvals.go_on, lambda: self.where)
+
+    def _start(self) -> tuple[str, tuple[str, ...]]:
+        """A fragment of the prompt, and sentences for the person: skills, and what the project says to assistants."""
+        options = self.settings.skills
+        if not told_of(options, self.workspace):
+            return "", ()
+        # Most folders have neither, and reading YAML costs a start 20 ms.
+        start: Start = importlib.import_module(".skilled", __package__).start(options, self.workspace, self.scratch)
+        return start.text, start.said
+
+    def _preparation(self, approvals: Approvals, gate: Gate, runner: Runner, mind: Mind) -> Preparation:
+        first = [self.settings.skills]
+        """They are for the first turn alone."""
+        grants = Grants(WalledGrants(self.walls, self.kernels), approvals, self.hub)
+
+        async def prepare(begin: TurnStarted, turn: Turn) -> End | None:
+            await grants.offer(begin.text)
+            options = first.pop() if first else SkillOptions()
+            names = (*options.use, *begin.skills)
+            if not names and not options.choose:
+                return None
+            look = FirstLook(gate, runner, self.hub, lambda: self.where)
+            module = importlib.import_module(".skilled", __package__)
+            skilled: Skilled = module.Skilled(
+                self.workspace, self.scratch, self.hub, look, lambda: mind.cap().characters, self.rules.tighten
+            )
+            return await skilled.begin(turn, begin.text, names, choose=options.choose)
+
+        return prepare
+
+    async def _after_death(self, action: Action, completion: Completion) -> str:
+        return await self._revive(action.language) if completion.restarted else ""
+
+    async def _tell_revived(self, language: str) -> None:
+        if text := await self._revive(language):
+            await self.hub.emit(NoteAdded(text=text))
+
+    async def _revive(self, language: str) -> str:
+        # Hardly any kernel ends by itself.
+        module = importlib.import_module(".reviving", __package__)
+        text: str = await module.Reviving(self.kernels, self.log, self.hub, self.tasks).revive(language)
+        return text
+
+    def _rewinding(self) -> Rewinding:
+        # Hardly any session is taken back, so what reads its course and its code's effects is loaded when it is.
+        made: type[Rewinding] = importlib.import_module("..session.rewinding", __package__).Rewinding
+        staged = self.ground.stage is not None
+        return made(self.log, self.hub, self.kernels, self.files, self.workspace, self.kernels.restore, staged=staged)
 
     async def _settle(self) -> None:
         await self.tasks.drain()
         for check in self.checks:
             await check.last(alive=self.kernels.any_alive)
+        await self.files.last(self.hub)
+        self.files.close()
+        if self.recorder is not None:
+            await self._recorded(self.recorder)
+        if self.telemetry is not None:
+            await self.telemetry.close()
 
-    def _release(self) -> None:
-        self.log.close()
-        self.store.close()
+    async def _recorded(self, recorder: Recorder) -> None:
+        put: Callable[[Recorder, str], str] = importlib.import_module(".recorders", __package__).put
+        if told := put(recorder, self.settings.record):
+            await self.hub.emit(NoteAdded(text=told, to_model=False))
 
     async def abandon(self) -> None:
         """Undo what was begun when a session could not be opened."""
         await self.tasks.close()
-        await self.kernels.close()
         await self.client.close()
-        self._release()
+        await self.ground.abandon()

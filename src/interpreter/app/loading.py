@@ -7,11 +7,16 @@ from pathlib import Path
 from ..config.settings import Settings
 from ..errors import SessionUnknown
 from ..llm.client import ModelClient
-from ..session.service import Session
 from ..store import Store, default_home
+from ..store.home import disk_error
 from ..store.transcript import load
 from ..text.i18n import _
-from . import compose
+from . import opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..session.service import Session
+    from .goals import Goal
 
 
 async def open_session(
@@ -21,13 +26,20 @@ async def open_session(
     workspace: Path | None = None,
     client: ModelClient | None = None,
     begun: str = "",
+    goal: Goal | None = None,
 ) -> Session:
-    """`compose.open_session`, where `resume` may also be the path of a saved conversation (it has a `/` or `.json`)."""
+    """`opening.open_session`, where `resume` may also be the path of a saved conversation (it has a `/` or `.json`)."""
     if resume and ("/" in resume or resume.endswith(".json")):
         session, told = await load_session(settings, resume, workspace=workspace, client=client)
         await session.note(told)
         return session
-    return await compose.open_session(settings, resume=resume, workspace=workspace, client=client, begun=begun)
+    try:
+        return await opening.open_session(
+            settings, resume=resume, workspace=workspace, client=client, begun=begun, goal=goal
+        )
+    except OSError as error:
+        # The disk may be full for any of the many files that a session begins with.
+        raise (disk_error(error) or error) from error
 
 
 async def load_session(
@@ -58,10 +70,10 @@ async def load_session(
     if leaving is not None:
         await leaving.close(keep_kernels=info is not None and info.id == leaving.id)
     if info is None:
-        session = await compose.open_session(settings, workspace=workspace, client=client)
+        session = await opening.open_session(settings, workspace=workspace, client=client)
         await session.tell(list(transcript.messages))
         return session, _("The conversation of {path} was told to a new session.", path=path)
-    session = await compose.open_session(settings, resume=info.id, client=client)
+    session = await opening.open_session(settings, resume=info.id, client=client)
     if info.size > transcript.seq:
         told = _("The log of session {session} goes further than {path}; going on at its newest step.",
                  session=info.id, path=path)  # fmt: skip

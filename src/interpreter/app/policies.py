@@ -30,9 +30,17 @@ def files_for(settings: Settings, workspace: Path) -> tuple[Path, ...]:
 
 
 def policy_for(
-    settings: Settings, workspace: Path, learned: tuple[Path, ...] = (), *, check: bool = True
+    settings: Settings,
+    workspace: Path,
+    learned: tuple[Path, ...] = (),
+    *,
+    skills: tuple[Path, ...] = (),
+    check: bool = True,
 ) -> policy.Policy:
-    """All layers, with the files of rules that count for one session alone. Raises PolicyError."""
+    """All layers, with the files of rules that count for one session alone, and those of skills that it uses.
+
+    Raises PolicyError.
+    """
     chosen = (Path(settings.policy),) if settings.policy else ()
     return policy.load_policy(
         user=user_policy(),
@@ -40,6 +48,7 @@ def policy_for(
         administrator=ADMINISTRATOR,
         command_line=chosen,
         learned=learned,
+        skills=skills,
         trusted=policy.trusts(default_home()),
         check=check,
     )

@@ -39,5 +39,5 @@ class WalledGrants:
         name = self._walls.grant(path, "read")
         if name and await self._kernels.grant(name, os.path.realpath(path)):
             return True
-        await self._kernels.restart()
+        await self._kernels.restart(wanted=False)
         return False

@@ -20,6 +20,7 @@ from ..text.cut import width
 from ..text.i18n import _
 from ..types.languages import BY_NAME
 from ..types.ops import ResolveApproval
+from ..types.tooling import readable
 from .contract import Question
 from .say import say, say_piece
 from .views.questions import answer_keys, denied, lines_of
@@ -73,6 +74,11 @@ class Answers:
             self.restore()
             self._saved = None
 
+    def forget(self) -> None:
+        """There is no terminal any more, so none is given back."""
+        self.close()
+        self._saved = None
+
     def restore(self) -> None:
         """Give the terminal back as it was, at once."""
         if self._saved is not None:
@@ -98,6 +104,15 @@ class Answers:
         asyncio.get_running_loop().add_reader(0, self._readable)
         self._watching = True
 
+    def listen(self, put: Callable[[str], None]) -> None:
+        """Hand over each line that is typed while something else is on the screen; the keys are not seen."""
+        self.close()
+        self._secret = False
+        self._echo(False, lines=True)
+        self._put = put
+        asyncio.get_running_loop().add_reader(0, self._readable)
+        self._watching = True
+
     def close(self) -> None:
         """Stop reading."""
         if self._watching:
@@ -119,7 +134,7 @@ class Answers:
         if question.action is not None and line.strip().lower() in VIEW:
             self.close()
             self._echo(True)
-            await asyncio.to_thread(page, reveal(question.action.code))
+            await asyncio.to_thread(page, reveal(readable(question.action.language, question.action.code)))
             self._echo(False)
             return None
         kind, reason = understand(line)

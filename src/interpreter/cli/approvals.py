@@ -7,14 +7,14 @@ import time
 from typing import Any, Literal
 
 from ..app.answering import Answering, Waiting
-from ..config.keys import KEYS
 from ..errors import UsageError
 from ..text.clean import clean_text, reveal
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
 from ..types.languages import title
-from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
-from .configure import find_workspace, read_settings
+from ..types.tooling import readable
+from .arguments import Arguments, no_command
+from .command import read_command
 from .contract import Question
 from .help import screen_width
 from .say import say_error
@@ -24,28 +24,24 @@ USAGE = """interpreter approvals list [--json]
 interpreter approvals show ID [--json]
 interpreter approvals approve ID [--always] [--reason TEXT] [--sha256 HASH]
 interpreter approvals deny ID [--reason TEXT] [--sha256 HASH]
+interpreter approvals serve [--host ADDRESS] [--port N]
 """
-VERBS = ("list", "show", "approve", "deny")
+VERBS = ("list", "show", "approve", "deny", "serve")
 
 
 def approvals(arguments: Arguments) -> int:
     """Carry it out; the exit code. Raises UsageError, AlreadyAnswered, StoreError."""
-    parser = Parser(prog="interpreter approvals", add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--help", "-h", action="store_true")
-    for flag in ("--json", "--always"):
-        parser.add_argument(flag, action="store_true")
-    for flag in ("--reason", "--sha256", "--workspace"):
-        parser.add_argument(flag)
-    add_setting_flags(parser)
-    found = read(parser, [settle(word) for word in arguments.rest])
-    if found["help"] or arguments.asked == "help":
-        sys.stdout.write(USAGE)
+    texts = ("reason", "sha256", "host", "port")
+    asked = read_command(arguments, USAGE, switches=("json", "always"), texts=texts)
+    if asked is None:
         return 0
-    flags = {**arguments.flags, **{name: value for name, value in found.items() if name in KEYS and value is not None}}
-    settings = read_settings(find_workspace(str(found["workspace"] or arguments.workspace)), flags)
-    verb, *words = found["words"] or ["list"]
+    found, settings = asked.found, asked.settings()
+    verb, *words = asked.words or ["list"]
     check_words(verb, words, found)
+    if verb == "serve":
+        from .approvals_serve import serve
+
+        return serve(settings, str(found["host"] or ""), str(found["port"] or ""))
     answering = Answering(settings)
     if verb == "list":
         return _list(answering.waiting(), as_json=bool(found["json"]))
@@ -58,11 +54,15 @@ def check_words(verb: str, words: list[str], found: dict[str, Any]) -> None:
     """Raises UsageError for a command that does not exist, or flags that belong to another one."""
     if verb not in VERBS:
         raise no_command("approvals", [verb], VERBS, USAGE.rstrip())
-    if len(words) != (0 if verb == "list" else 1):
-        text = _("approvals list takes no names.") if verb == "list" else _("Name one question by its id.")
+    if len(words) != (0 if verb in ("list", "serve") else 1):
+        text = _("Name one question by its id.")
+        if verb in ("list", "serve"):
+            text = _("approvals {verb} takes no names.", verb=verb)
         raise UsageError(text, USAGE.rstrip())
-    allowed = {"approve": {"always", "reason", "sha256"}, "deny": {"reason", "sha256"}}.get(verb, {"json"})
-    for flag in ("always", "reason", "sha256", "json"):
+    allowed = {
+        "approve": {"always", "reason", "sha256"}, "deny": {"reason", "sha256"}, "serve": {"host", "port"}
+    }.get(verb, {"json"})  # fmt: skip
+    for flag in ("always", "reason", "sha256", "json", "host", "port"):
         if found[flag] and flag not in allowed:
             raise UsageError(_("{flag} does not belong to approvals {verb}.", flag="--" + flag, verb=verb))
 
@@ -100,7 +100,7 @@ def _show(one: Waiting, *, as_json: bool) -> int:
         write(_("Deadline {time}: after it, silence is a no.", time=moment(request.deadline)))
     if one.action is not None:
         write(f"--- {title(one.action.language)}, {lines_of(one.action.code)}, sha256 {one.action.sha256} ---")
-        write(reveal(one.action.code.rstrip("\n")))
+        write(reveal(readable(one.action.language, one.action.code).rstrip("\n")))
         write("---")
     for line in question_lines(Question(request, one.action)):
         write(line)
@@ -131,7 +131,7 @@ def _answer(answering: Answering, verb: str, wanted: str, found: dict[str, Any])
 def gist(one: Waiting) -> str:
     """What a question is about, in one line."""
     if one.action is not None:
-        first = next((line for line in one.action.code.splitlines() if line.strip()), "")
+        first = next((line for line in readable(one.action.language, one.action.code).splitlines() if line.strip()), "")
         return reveal(f"{title(one.action.language)}: {first.strip()}")
     return reveal(f"{one.asked.request.question} {one.asked.request.subject}".strip().replace("\n", " "))
 

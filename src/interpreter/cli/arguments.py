@@ -31,6 +31,10 @@ class Arguments(NamedTuple):
     """`help`, `version`, or a flag for something that is not there yet."""
     ops: bool = False
     """Standard input holds ops of a program."""
+    perhaps: str = ""
+    """What stands after `--resume`: the task, unless a session is called that."""
+    background: bool = False
+    """Work without a terminal, as after a hang-up."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -108,13 +112,14 @@ def parse(words: Sequence[str]) -> Arguments:
     asked = next((flag.name for flag in reversed(OWN) if flag.name in ASKED and found[flag.name]), "")
     if at is not None:
         return Arguments(settled[at], rest, None, flags, asked=asked)
-    task, resume = _task(found["task"]), str(found["resume"] or "")
+    task, resume, perhaps = _task(found["task"]), str(found["resume"] or ""), ""
     if resume and not RESUMABLE.fullmatch(resume):
-        if task is not None:
+        if task is not None and any(char.isspace() for char in resume):
             raise UsageError(
                 _("`{id}` is not the id of a session.", id=resume), _("Your sessions: interpreter sessions list")
             )
-        task, resume = resume, "last"
+        if task is None:
+            task, resume, perhaps = resume, "last", resume
     output = str(found["output"] or "text")
     if output not in OUTPUTS:
         raise UsageError(
@@ -123,7 +128,9 @@ def parse(words: Sequence[str]) -> Arguments:
     ops = bool(found["ops"])
     if ops and found["output"] not in (None, "jsonl"):
         raise UsageError(_("With --ops standard output holds events: --output jsonl."))
-    return Arguments("", (), task, flags, resume, "jsonl" if ops else output, str(found["workspace"] or ""), asked, ops)
+    form, workspace = "jsonl" if ops else output, str(found["workspace"] or "")
+    background = bool(found["background"])
+    return Arguments("", (), task, flags, resume, form, workspace, asked, ops, perhaps, background)
 
 
 def read(parser: argparse.ArgumentParser, words: Sequence[str]) -> dict[str, Any]:

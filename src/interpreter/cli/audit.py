@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..app.audits import Audits, as_data
-from ..config.keys import KEYS
 from ..errors import UsageError
 from ..text.i18n import _
-from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
-from .configure import find_workspace, read_settings
+from .arguments import Arguments, no_command
+from .command import read_command
 
 USAGE = """interpreter audit verify [ID ... | --all] [--expect HEAD] [--json]
 interpreter audit export [--session ID | --all] [--since MOMENT] [--format jsonl]
@@ -20,25 +19,14 @@ interpreter audit export [--session ID | --all] [--since MOMENT] [--format jsonl
 
 def audit(arguments: Arguments) -> int:
     """Carry it out; the exit code: 1 when something was changed, removed or cut off. Raises UsageError."""
-    parser = Parser(prog="interpreter audit", add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--help", "-h", action="store_true")
-    for flag in ("--json", "--all"):
-        parser.add_argument(flag, action="store_true")
-    for flag in ("--session", "--since", "--expect", "--format", "--workspace"):
-        parser.add_argument(flag)
-    add_setting_flags(parser)
-    found = read(parser, [settle(word) for word in arguments.rest])
-    if found["help"] or arguments.asked == "help":
-        sys.stdout.write(USAGE)
+    asked = read_command(arguments, USAGE, switches=("json", "all"), texts=("session", "since", "expect", "format"))
+    if asked is None:
         return 0
-    flags = {**arguments.flags, **{name: value for name, value in found.items() if name in KEYS and value is not None}}
-    settings = read_settings(find_workspace(str(found["workspace"] or arguments.workspace)), flags)
-    words: list[str] = found["words"]
+    words, settings = asked.words, asked.settings()
     work = {"verify": _verify, "export": _export}
     if not words or words[0] not in work:
         raise no_command("audit", words, work, USAGE.rstrip())
-    return work[words[0]](Audits(settings), words[1:], found)
+    return work[words[0]](Audits(settings), words[1:], asked.found)
 
 
 def _sessions(words: Sequence[str], found: dict[str, Any]) -> list[str]:
@@ -53,7 +41,7 @@ def _verify(audits: Audits, words: Sequence[str], found: dict[str, Any]) -> int:
         raise UsageError(_("--since and --format belong to audit export."), USAGE.rstrip())
     report = audits.verify(_sessions(words, found), str(found["expect"] or ""))
     if found["json"]:
-        from .manage import print_json
+        from .printing import print_json
 
         print_json(as_data(report))
         return 0 if report.whole else 1

@@ -14,6 +14,9 @@ from ..config.settings import Settings
 from ..errors import UsageError
 from ..text.i18n import _, set_language
 
+LONGEST_WAIT = 3600.0
+"""Seconds that a process waits for an answer, where nothing else is set."""
+
 
 def find_workspace(named: str) -> Path:
     """The folder that was named, else the current one. Raises UsageError when it is not there."""
@@ -39,9 +42,18 @@ def read_settings(workspace: Path, flags: Mapping[str, object]) -> Settings:
     return settings
 
 
-def with_person(settings: Settings, present: bool) -> Settings:
-    """The same settings, knowing whether somebody is there to answer."""
-    return msgspec.structs.replace(settings, agent=msgspec.structs.replace(settings.agent, can_ask=present))
+def with_person(settings: Settings, present: bool, *, background: bool = False) -> Settings:
+    """The same settings, knowing whether somebody is there to answer. `background`: somebody was, and comes back.
+
+    With `--approvals wait` questions are asked all the same: who answers does so from elsewhere.
+    """
+    agent = msgspec.structs.replace(settings.agent, can_ask=present and not background)
+    if background:
+        agent = msgspec.structs.replace(agent, approvals="park", bounded=False)
+    elif agent.approvals == "wait" and not agent.can_ask:
+        wait = agent.approval_timeout or agent.max_seconds or LONGEST_WAIT
+        agent = msgspec.structs.replace(agent, can_ask=True, away=True, approval_timeout=wait)
+    return msgspec.structs.replace(settings, agent=agent)
 
 
 def _read(path: Path) -> list[Entry]:

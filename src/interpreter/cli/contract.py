@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..config.settings import Settings
 from ..types.actions import Action
@@ -12,6 +12,11 @@ from ..types.events import ApprovalRequested, Event
 from ..types.messages import ServerFacts
 from ..types.ops import Op
 from ..types.rules import Mode
+from ..types.turns import OpenLeft
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..session.parts import Staging
 
 
 class Conversation(Protocol):
@@ -23,6 +28,27 @@ class Conversation(Protocol):
     """In which walls code runs, in words."""
     pending: tuple[Action, ...]
     """Actions that waited for an approval when the session was left; an empty SubmitInput goes on with them."""
+
+    @property
+    def guest(self) -> Literal["", "joined", "watching"]:
+        """Whether another program holds the session, and this one has joined it or only looks on."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """A turn runs."""
+        ...
+
+    @property
+    def left(self) -> OpenLeft | None:
+        """The turn that was cut off. An empty SubmitInput goes on with it where the person did not interrupt it; other
+        words end it first."""
+        ...
+
+    @property
+    def staging(self) -> Staging | None:
+        """The stage; None where programs write to the folder itself."""
+        ...
 
     @property
     def scratch(self) -> Path:

@@ -12,7 +12,7 @@ from ..text.cut import pad, width
 from ..text.i18n import _, listed
 from .configure import find_workspace
 from .doctor_model import doctor_model
-from .manage import print_json, write
+from .printing import print_json, write
 
 
 def doctor(settings: Settings, words: Sequence[str], *, as_json: bool, check_model: bool) -> int:

@@ -132,6 +132,11 @@ def _run(arguments: Arguments, open_session: Open | None) -> int:
         from .manage import manage
 
         return manage(arguments)
+    if arguments.perhaps:
+        from ..app.keeping import is_name
+
+        if is_name(arguments.perhaps):
+            arguments = arguments._replace(task=None, resume=arguments.perhaps)
     begun = ""
     if open_session is None and not arguments.resume:
         from ..session.early import begin_early

@@ -1,49 +1,53 @@
-"""`interpreter sessions`, `doctor`, `config`: looking after what is there. No code is run and no model is asked."""
+"""`interpreter doctor`, `config` and the way to the other commands: looking after what is there."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from ..config.keys import KEYS
 from ..config.paths import project_file, user_file
 from ..config.settings import Settings, value_of
 from ..errors import UsageError
-from ..text.clean import clean_text
 from ..text.cut import fit, pad, width
 from ..text.i18n import _
 from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
 from .configure import find_workspace, read_settings
-from .sessions import print_rows
+from .printing import print_json, write
 
-if TYPE_CHECKING:
-    from ..app.readings import Readings
-
-FORMS = ("md", "ipynb", "json", "jsonl")
+DOORS = {
+    "run": ("run", "run_goal"),
+    "undo": ("run", "undo_goal"),
+    "sessions": ("sessions_door", "sessions"),
+    "rewind": ("rewind", "steps"),
+    "diff": ("rewind", "steps"),
+    "fork": ("rewind", "steps"),
+    "attach": ("attach", "attach"),
+    "detach": ("attach", "attach"),
+    "approvals": ("approvals", "approvals"),
+    "policy": ("policy", "policy"),
+    "skills": ("skills", "skills"),
+    "stage": ("stage", "stage"),
+    "mcp": ("mcp", "mcp_command"),
+    "replay": ("replay", "replay_command"),
+    "audit": ("audit", "audit"),
+}
+"""Each command and the function that carries it out, whose module is loaded then."""
 
 
 def manage(arguments: Arguments) -> int:
     """Carry out a management command; the exit code. Raises UsageError for one that does not exist."""
-    if arguments.command == "approvals":
-        from .approvals import approvals
-
-        return approvals(arguments)
-    if arguments.command == "policy":
-        from .policy import policy
-
-        return policy(arguments)
-    if arguments.command == "audit":
-        from .audit import audit
-
-        return audit(arguments)
+    if (door := DOORS.get(arguments.command)) is not None:
+        module, name = door
+        work: Callable[[Arguments], int] = getattr(importlib.import_module(f".{module}", __package__), name)
+        return work(arguments)
     parser = Parser(prog=f"interpreter {arguments.command}", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--form")
     parser.add_argument("--workspace")
     if arguments.command == "doctor":
         parser.add_argument("--model", action="store_true", dest="check_model")
@@ -61,23 +65,13 @@ def manage(arguments: Arguments) -> int:
     words: list[str] = found["words"]
     if arguments.command == "config":
         return _config(settings, words, as_json=bool(found["json"]))
-    if arguments.command == "doctor":
-        from .doctor import doctor
+    from .doctor import doctor
 
-        return doctor(settings, words, as_json=bool(found["json"]), check_model=bool(found["check_model"]))
-    from ..app.readings import Readings
-
-    return _sessions(Readings(settings), words, found)
+    return doctor(settings, words, as_json=bool(found["json"]), check_model=bool(found["check_model"]))
 
 
 def usage(command: str) -> str:
     lines = {
-        "sessions": (
-            "interpreter sessions list [--json]",
-            "interpreter sessions show ID",
-            "interpreter sessions export ID [--form md|ipynb|json|jsonl]",
-            "interpreter sessions rm ID ...",
-        ),
         "doctor": ("interpreter doctor [--model] [--json]",),
         "config": ("interpreter config show [NAME] [--json]",),
     }[command]
@@ -89,49 +83,6 @@ def _choose(command: str, words: Sequence[str], work: dict[str, Callable[[Sequen
     if name not in work:
         raise no_command(command, [name], work, usage(command).rstrip())
     return work[name](words[1:])
-
-
-def _sessions(readings: Readings, words: Sequence[str], found: dict[str, Any]) -> int:
-    def one(rest: Sequence[str]) -> str:
-        if len(rest) != 1:
-            raise UsageError(_("Name one session: its id, the beginning of it, or last."), usage("sessions").rstrip())
-        return rest[0]
-
-    def list_(rest: Sequence[str]) -> int:
-        if rest:
-            raise UsageError(_("sessions list takes no names."), usage("sessions").rstrip())
-        rows = readings.rows()
-        if found["json"]:
-            print_json(rows)
-        else:
-            print_rows(rows, write)
-        return 0
-
-    def show(rest: Sequence[str]) -> int:
-        lines = readings.timeline(one(rest))
-        if found["json"]:
-            print_json(lines)
-            return 0
-        for line in lines:
-            moment = time.strftime("%H:%M:%S", time.localtime(line.time))
-            write(moment + "  " + line.text.replace("\n", "\n" + " " * 10))
-        return 0
-
-    def export(rest: Sequence[str]) -> int:
-        form = str(found["form"] or "md")
-        if form not in FORMS:
-            raise UsageError(_("--form should be one of {choices}.", choices=", ".join(FORMS)))
-        sys.stdout.write(readings.export(one(rest), form))
-        return 0
-
-    def remove(rest: Sequence[str]) -> int:
-        if not rest:
-            one(rest)
-        for wanted in rest:
-            write(_("Removed: {id}", id=readings.delete(wanted)))
-        return 0
-
-    return _choose("sessions", words, {"list": list_, "show": show, "export": export, "rm": remove})
 
 
 def _config(settings: Settings, words: Sequence[str], *, as_json: bool) -> int:
@@ -165,7 +116,17 @@ def shown_value(settings: Settings, name: str) -> Any:
         return "***"
     if name == "llm.headers":
         return dict.fromkeys(value, "***")
+    if name == "mcp_servers":
+        return {server: without_values(entry) for server, entry in value.items()}
     return value
+
+
+def without_values(entry: Any) -> Any:
+    """A server's entry, its variables by name only."""
+    if not isinstance(entry, dict):
+        return entry
+    rows = cast("dict[str, Any]", entry)
+    return {**rows, "env": dict.fromkeys(rows["env"], "***")} if isinstance(rows.get("env"), dict) else rows
 
 
 def _print_settings(found: dict[str, tuple[Any, str]]) -> None:
@@ -179,13 +140,3 @@ def _print_settings(found: dict[str, tuple[Any, str]]) -> None:
     second = max(width(line[1]) for line in table) + 2
     for name, value, origin in table:
         write(pad(name, first) + pad(value, second) + origin)
-
-
-def write(line: str) -> None:
-    sys.stdout.write(clean_text(line) + "\n")
-
-
-def print_json(value: Any) -> None:
-    import msgspec
-
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

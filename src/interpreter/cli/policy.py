@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..app.rulings import Checked, Replayed, Rulings, Said
-from ..config.keys import KEYS
 from ..config.settings import Settings
 from ..errors import UsageError
 from ..text.clean import clean_text
@@ -17,8 +16,9 @@ from ..text.cut import fit
 from ..text.i18n import _
 from ..text.verdicts import subject_words, unclear
 from ..types.languages import canonical
-from .arguments import Arguments, Parser, add_setting_flags, no_command, read, settle
-from .configure import find_workspace, read_settings
+from .arguments import Arguments, Parser, no_command, settle
+from .command import read_command
+from .configure import find_workspace
 
 USAGE = """interpreter policy check [FILE] [--json]
 interpreter policy explain 'COMMAND' [--language NAME] [--sandbox off] [--unattended] [--mode ask|auto|plan] [--json]
@@ -30,27 +30,19 @@ MOST_SHOWN = 40
 
 def policy(arguments: Arguments) -> int:
     """Carry it out; the exit code. Raises UsageError, and PolicyError for a file that is wrong."""
-    parser = Parser(prog="interpreter policy", add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--help", "-h", action="store_true")
-    for flag in ("--json", "--all", "--revoke", "--unattended"):
-        parser.add_argument(flag, action="store_true")
-    for flag in ("--session", "--language", "--workspace", "--mode"):
-        parser.add_argument(flag)
-    add_setting_flags(parser)
-    found = read(parser, _words_first(parser, arguments.rest))
-    if found["help"] or arguments.asked == "help":
-        sys.stdout.write(USAGE)
+    switches = ("json", "all", "revoke", "unattended")
+    texts = ("session", "language", "mode")
+    asked = read_command(arguments, USAGE, switches=switches, texts=texts, order=_words_first)
+    if asked is None:
         return 0
-    words: list[str] = found["words"]
+    words = asked.words
     work = {"check": _check, "explain": _explain, "replay": _replay, "trust": _trust}
     if not words or words[0] not in work:
         raise no_command("policy", words, work, USAGE.rstrip())
-    flags = {**arguments.flags, **{name: value for name, value in found.items() if name in KEYS and value is not None}}
-    folder = words[1] if words[0] == "trust" and len(words) > 1 else str(found["workspace"] or arguments.workspace)
-    workspace = find_workspace(folder)
-    settings = read_settings(workspace, flags)
-    return work[words[0]](Rulings(settings, workspace), settings, words[1:], found)
+    named = words[0] == "trust" and len(words) > 1
+    workspace = find_workspace(words[1]) if named else asked.workspace()
+    settings = asked.settings(workspace)
+    return work[words[0]](Rulings(settings, workspace), settings, words[1:], asked.found)
 
 
 def _words_first(parser: Parser, words: Sequence[str]) -> list[str]:
@@ -227,7 +219,7 @@ def _trust(rulings: Rulings, _settings: Settings, words: Sequence[str], found: d
 def _layer(name: str) -> str:
     return {
         "built-in": _("built-in"), "administrator": _("administrator"), "user": _("yours"), "project": _("project"),
-        "command line": _("command line"), "session": _("this session"), "mode": _("mode"),
+        "skill": _("a skill"), "command line": _("command line"), "session": _("this session"), "mode": _("mode"),
     }[name]  # fmt: skip
 
 
@@ -240,6 +232,6 @@ def _write(line: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    from .manage import print_json
+    from .printing import print_json
 
     print_json(value)

@@ -17,6 +17,7 @@ from ..text.i18n import _
 from ..types.events import TurnFinished
 from ..types.ops import Close, Interrupt, Op, ResolveApproval, SubmitInput
 from .contract import Conversation, Open
+from .desk import turn_of_before
 from .views.machine import JsonLines, write_line
 
 INTERRUPTED = 130
@@ -32,6 +33,7 @@ class Program:
         self._inbox: asyncio.Queue[bytes | signal.Signals | None] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._code = 0
+        self._over = ""
 
     async def run(self, task: str | None) -> int:
         """The exit code of the last turn; 0 where there was none."""
@@ -70,7 +72,7 @@ class Program:
         keep: bool | None = None
         if task is not None:
             await self._send(session, SubmitInput(text=task))
-        elif session.pending:
+        elif session.pending or (session.left is not None and session.left.goes_on):
             await self._send(session, SubmitInput(text=""))
         while True:
             item = await self._inbox.get()
@@ -97,6 +99,7 @@ class Program:
     async def _send(self, session: Conversation, op: Op) -> None:
         begins = isinstance(op, SubmitInput) and self._idle.is_set()
         if begins:
+            self._over = turn_of_before(session.left, op)
             self._idle.clear()
         try:
             await session.send(op)
@@ -109,7 +112,7 @@ class Program:
         view = JsonLines()
         async for event in session.watch():
             view.show(event)
-            if isinstance(event, TurnFinished):
+            if isinstance(event, TurnFinished) and event.turn != self._over:
                 self._code = event.exit_code
                 self._idle.set()
 

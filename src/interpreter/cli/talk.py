@@ -12,7 +12,7 @@ from ..config.settings import Settings, with_values
 from ..errors import UsageError
 from ..text.cut import pad, width
 from ..text.i18n import _
-from ..types.ops import Reset, SetMode, Undo
+from ..types.ops import Reset, SetMode, SubmitInput, Undo
 from ..types.rules import Mode
 from .contract import Conversation, TalkView
 from .say import say
@@ -35,6 +35,10 @@ class Change(NamedTuple):
     settings: Settings | None = None
     back: str = ""
     """The session to return to when that fails."""
+    detach: bool = False
+    """Leave; what runs goes on."""
+    submit: SubmitInput | None = None
+    """Stay, and begin a turn with this."""
 
 
 class Talk:
@@ -64,11 +68,14 @@ class Talk:
             return Change()
         work: dict[str, Callable[[str], Awaitable[Change | None]]] = {
             "help": self._help,
+            "detach": self._detach,
             "undo": self._undo,
             "reset": self._reset,
             "save": self._save,
             "load": self._load,
             "resume": self._resume,
+            "stage": self._stage,
+            "skill": self._skill,
             "sessions": self._sessions,
             "model": self._model,
             "tokens": self._tokens,
@@ -101,10 +108,19 @@ class Talk:
             say("  " + pad(name, column) + text)
         say(_('Alt-Enter begins a new line; """ opens and closes a block of several lines.'))
 
+    async def _detach(self, _rest: str) -> Change:
+        return Change(detach=True)
+
     async def _undo(self, rest: str) -> None:
-        if rest and not rest.isdigit():
-            raise UsageError(_("%undo takes a number of turns."))
-        await self._session.send(Undo(turns=int(rest or 1)))
+        words = rest.split()
+        alone = "--conversation" in words
+        words = [word for word in words if word != "--conversation"]
+        if len(words) > 1 or (words and not (words[0].isascii() and words[0].isdigit())):
+            raise UsageError(_("%undo takes a number of turns, and --conversation to leave files and variables."))
+        await self._session.send(Undo(turns=int(words[0]) if words else 1, files=not alone, variables=not alone))
+        if self._session.staging is not None and (staged := await self._session.staging.changes()):
+            # Snapshots are of the folder, which the code of a staged session does not change.
+            say(_("Staged changes stay as they are: {n}. To take them back: %stage drop [PATH ...]", n=len(staged)))
 
     async def _reset(self, _rest: str) -> None:
         await self._session.send(Reset())
@@ -125,6 +141,17 @@ class Talk:
         if found == self._session.id:
             raise UsageError(_("This is the session that you are in."), _("Others: %sessions"))
         return Change(resume=found, back=self._session.id)
+
+    async def _stage(self, rest: str) -> None:
+        from .staged import talk_stage
+
+        await talk_stage(self._session, rest)
+
+    async def _skill(self, rest: str) -> Change | None:
+        from .skills import talk_skill
+
+        submit = talk_skill(self._settings, self._session.workspace, self._session.id, rest)
+        return Change(submit=submit) if submit is not None else None
 
     async def _sessions(self, _rest: str) -> None:
         print_rows(self._readings.rows(), say)

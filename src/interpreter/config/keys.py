@@ -5,50 +5,14 @@ It imports nothing heavy, because `--help` is made from it.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from .key import N_, Guard, Key, Kind
+from .keys_approvals import ASKING, RISES
+from .keys_checkpoints import CHECKPOINTS
+from .keys_pipelines import FURTHER
+from .keys_skills import SKILLS
+from .keys_tools import TOOLS
 
-Kind = Literal["text", "bool", "int", "float", "choice", "paths", "names", "hosts", "map", "prices", "table", "size"]
-Guard = Literal["", "never", "tighten"]
-
-
-class Key(NamedTuple):
-    name: str
-    """Dotted, as it stands in a file: `llm.model`."""
-    kind: Kind
-    help: str
-    """One English sentence; translated where it is shown."""
-    flags: tuple[str, ...] = ()
-    """The long flag first, with `_`."""
-    into: str = ""
-    """Option class and field in `Settings`; empty: the same as `name`."""
-    env: str = ""
-    """Environment variable without `INTERPRETER_`; empty: the last part of the name."""
-    guard: Guard = ""
-    """What a project's file may do. never: nothing; tighten: only a stricter value; empty: anything."""
-    choices: tuple[str, ...] = ()
-    """For kind choice, loosest first."""
-    bare: str = ""
-    """For kind choice: what the flag means without a value, and true in a file; false is then `off`."""
-    least: float | None = None
-    most: float | None = None
-    implied: float | None = None
-    """The bound that an unset limit has unattended; a project may not go above it."""
-    aliases: tuple[str, ...] = ()
-    """Other dotted names that mean the same."""
-
-    @property
-    def target(self) -> str:
-        return self.into or self.name
-
-    @property
-    def variable(self) -> str:
-        return "INTERPRETER_" + (self.env or self.name.rsplit(".", 1)[-1]).upper()
-
-
-def N_(sentence: str) -> str:
-    """Marks a sentence for translation; it is looked up later."""
-    return sentence
-
+__all__ = ["KEYS", "SECTIONS", "SPELLINGS", "Guard", "Key", "Kind"]
 
 MODEL = (
     Key("llm.model", "text", N_("Name of the model, as its server knows it."), ("--model", "-m"), aliases=("model",)),
@@ -130,6 +94,13 @@ PROMPT = (
         ("--custom_instructions", "-ci"),
         "agent.custom_instructions",
     ),
+    Key(
+        "summary",
+        "choice",
+        N_("What tells the model of older steps when its window is full: an account by rules, or its own summary."),
+        into="agent.summary",
+        choices=("account", "model"),
+    ),
     Key("vision", "bool", N_("The model reads images: plots are shown to it."), ("--vision",), "agent.vision"),
 )
 
@@ -142,30 +113,8 @@ CONSENT = (
         "agent.auto_run",
         guard="tighten",
     ),
-    Key(
-        "plan",
-        "bool",
-        N_("Plan only: nothing runs but what only reads."),
-        ("--plan",),
-        "agent.plan",
-        guard="tighten",
-    ),
-    Key(
-        "approvals",
-        "choice",
-        N_("What becomes of a question when nobody is there. deny: a no. park: the run stops until it is answered."),
-        ("--approvals",),
-        "agent.approvals",
-        choices=("", "deny", "park"),
-    ),
-    Key(
-        "approval_timeout",
-        "float",
-        N_("Seconds after which a question that nobody answered is a no. Unset: it waits."),
-        ("--approval_timeout",),
-        "agent.approval_timeout",
-        least=1,
-    ),
+    Key("plan", "bool", N_("Plan only: nothing runs but what only reads."), ("--plan",), "agent.plan", guard="tighten"),
+    *ASKING,
     Key(
         "safe_mode",
         "choice",
@@ -246,6 +195,7 @@ WALLS = (
         "walls.profile",
         guard="tighten",
     ),
+    Key("stage", "bool", N_("Keep writes aside until you commit them."), ("--stage",), "walls.stage", guard="tighten"),
     Key(
         "grants",
         "names",
@@ -340,6 +290,7 @@ LIMITS = (
         "max_output",
         least=100,
     ),
+    *RISES,
     Key("limits.memory", "size", N_("Memory of one execution, for example 8G."), guard="tighten", least=1 << 20),
     Key("limits.processes", "int", N_("Processes of one execution."), guard="tighten", least=1),
     Key("limits.cpu", "float", N_("Seconds of processor time of one execution."), guard="tighten", least=1),
@@ -362,6 +313,47 @@ LIMITS = (
     Key("limits.open_files", "int", N_("Open files of one process."), guard="tighten", least=256),
 )
 
+SNAPSHOTS = (
+    Key(
+        "snapshots.enabled",
+        "bool",
+        N_("Keep the workspace's files before each step that may write, so that it can be taken back."),
+        env="snapshots",
+        guard="never",
+    ),
+    Key(
+        "snapshots.ignored",
+        "names",
+        N_("Names of files and folders that are left out, beside repositories, environments and caches."),
+        env="snapshots_ignored",
+        guard="never",
+    ),
+    Key(
+        "snapshots.quota",
+        "size",
+        N_("Disk space of all snapshots together; what goes beyond it is named as not covered."),
+        env="snapshots_quota",
+        guard="never",
+        least=1 << 20,
+    ),
+    Key(
+        "snapshots.largest",
+        "size",
+        N_("Size up to which a file is copied; a larger one is covered where the file system shares its blocks."),
+        env="snapshots_largest",
+        guard="never",
+        least=0,
+    ),
+    Key(
+        "snapshots.files",
+        "int",
+        N_("Files and folders that are looked at; what comes after them is named as not covered."),
+        env="snapshots_files",
+        guard="never",
+        least=1,
+    ),
+)
+
 AUDIT = (
     Key(
         "audit_key",
@@ -380,10 +372,15 @@ SCREEN = (
 SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (N_("Model"), MODEL),
     (N_("Instructions"), PROMPT),
+    (N_("Skills"), SKILLS),
     (N_("Consent"), CONSENT),
     (N_("Sandbox"), WALLS),
+    (N_("Tools"), TOOLS),
     (N_("Limits"), LIMITS),
+    (N_("Snapshots"), SNAPSHOTS),
+    (N_("Checkpoints"), CHECKPOINTS),
     (N_("Audit trail"), AUDIT),
+    *FURTHER,
     (N_("Screen"), SCREEN),
 )
 KEYS: dict[str, Key] = {key.name: key for _title, keys in SECTIONS for key in keys}

@@ -149,7 +149,7 @@ class _Layers:
             return True
         old = value_of(self.settings, key)
         if key.kind == "bool":
-            return bool(old) and not value if key.name == "plan" else bool(value) and not old
+            return bool(old) and not value if key.name in ("plan", "stage", "tools_only") else bool(value) and not old
         if key.name == "profile":
             return value != old and not (old == "host" and value == "workspace")
         if key.kind == "choice":
@@ -162,6 +162,9 @@ class _Layers:
             value = kept + tuple(str((base / Path(item).expanduser()).resolve()) for item in value)
         elif (key.name == "sandbox" and value == "off") or (key.name == "profile" and value == "off"):
             value = "host"
+        elif key.name in ("output_schema", "record") and value:
+            # Settled before any code runs: a link that appears later is not followed.
+            value = str((base / Path(value).expanduser()).resolve())
         elif key.name in ("python", "policy") and value:
             # Not resolved: a virtual environment is known by the link, not by what it points to.
             value = str((base / Path(value).expanduser()).absolute())

@@ -27,3 +27,8 @@ def project_file(workspace: Path) -> Path:
 def history_file() -> Path:
     """Where the conversation's typed lines are kept, in the tool's home."""
     return default_home() / "history"
+
+
+def token_file() -> Path:
+    """What clients of `interpreter mcp --http` show, in the tool's home."""
+    return default_home() / "mcp" / "http.token"

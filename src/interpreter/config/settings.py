@@ -8,8 +8,12 @@ import msgspec
 
 from ..agent.options import AgentOptions
 from ..llm.options import ModelOptions, Prices
+from ..skills.options import SkillOptions
+from ..snapshots.options import SnapshotOptions
+from ..store.link_options import LinkOptions
+from ..tools.options import ToolOptions
 from ..types.base import Value
-from ..types.walls import BackendName, Limits
+from ..types.walls import BackendName, CheckpointLimits, Limits
 from .keys import KEYS, Key
 
 
@@ -29,6 +33,8 @@ class WallOptions(Value):
     """Built in, or a name of `profiles`; `host` makes `backend` host."""
     read_only: bool = False
     """A project asks for the workspace to be read-only, whatever the profile says."""
+    stage: bool = False
+    """What programs write is kept aside until the person commits it."""
     grants: tuple[str, ...] = ()
     """Names of tools, and paths to read."""
     granted: dict[str, str] = {}
@@ -39,6 +45,15 @@ class WallOptions(Value):
     """The Python that runs the code; empty: the active or the project's environment, else one that is made."""
 
 
+class TelemetryOptions(Value):
+    """What leaves the machine for a collector, besides the requests to the model."""
+
+    endpoint: str = ""
+    """Of a collector that takes OTLP over HTTP; empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, else none."""
+    content: bool = False
+    """True: tasks, answers, code and outputs are sent too, with secrets taken out."""
+
+
 class Settings(Value):
     """Everything that was set, frozen. Made by `config.load.load_settings`."""
 
@@ -46,6 +61,11 @@ class Settings(Value):
     agent: AgentOptions = AgentOptions()
     walls: WallOptions = WallOptions()
     limits: Limits = Limits()
+    snapshots: SnapshotOptions = SnapshotOptions()
+    skills: SkillOptions = SkillOptions()
+    checkpoints: CheckpointLimits = CheckpointLimits()
+    tools: ToolOptions = ToolOptions()
+    links: LinkOptions = LinkOptions()
     max_output: int | None = None
     """Characters of one output that the model reads; None: follows its window."""
     safe_mode: Literal["off", "ask", "auto"] = "off"
@@ -53,6 +73,14 @@ class Settings(Value):
     """The file of the key that seals the log; empty: `audit.key` in the tool's home."""
     policy: str = ""
     """Absolute path of a further policy file; empty: none."""
+    report: tuple[str, ...] = ()
+    """Absolute paths that a report of the run is written to; the ending says in which form."""
+    record: str = ""
+    """Absolute path of the recording; empty: none."""
+    cache: bool = False
+    """Requests that were asked before are answered from the home."""
+    telemetry: TelemetryOptions = TelemetryOptions()
+    log_format: Literal["text", "json"] = "text"
     lang: str = ""
     verbose: bool = False
     plain: bool = False

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ..text.expression import expression
 from ..text.i18n import _, language_of
 from .keys import Key
 
 YES = ("1", "true", "yes", "on", "y", "是")
 NO = ("0", "false", "no", "off", "n", "否", "")
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+SIZE = expression(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 

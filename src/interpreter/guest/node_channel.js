@@ -4,6 +4,7 @@ function channel() {
   'use strict';
   const { workerData } = require('node:worker_threads');
   const { Session } = require('node:inspector');
+  const fs = require('node:fs');
   const net = require('node:net');
   const vm = require('node:vm');
   const { port, heart, version } = workerData;
@@ -147,11 +148,114 @@ function channel() {
 
   port.on('message', (message) => {
     if (message.op === 'exit') leave(message.id, message.code);
+    else if (message.op === 'saved') saved(message);
+    else if (message.op === 'restored') send(message);
+    else if (message.op === 'tool') askHost(message);
     else if (running && running.id === message.id) finished(message);
   });
 
+  // ---- calls of tools: the host answers, in the order in which the main thread asks
+
+  function askHost(message) {
+    if (running && running.id === message.id && !running.stopping) send(message);
+    else port.postMessage({ ...message, text: '{"ok": false, "error": "the cell has ended"}' });
+  }
+
+  // ---- checkpoints: records on the state channel, one `write` each
+
+  const STATE = 4;
+  const RECORD = 60000;
+  const made = new Map(); // what could not be saved, to the execution after which that was first so
+  let execution = '';
+  let saving = null;
+
+  function record(token, kind, payload) {
+    const data = Buffer.concat([Buffer.from(token + kind), payload]);
+    return new Promise((resolve, reject) => fs.write(STATE, data, 0, data.length, null, (error) => (error ? reject(error) : resolve())));
+  }
+
+  const failed = (token, why) => record(token, 'f', Buffer.from(why.slice(0, 1000))).catch(() => {});
+
+  function save(frame) {
+    if (running || saving) return failed(frame.id, running ? 'it is busy' : 'the save before has not ended');
+    saving = frame;
+    Atomics.store(heart, 3, 0);
+    setTimeout(() => {
+      if (saving !== frame) return;
+      saving = null;
+      failed(frame.id, 'something in the background kept it busy');
+    }, (frame.deadline || 30) * 1000).unref();
+    return port.postMessage(frame);
+  }
+
+  async function saved({ id, error, groups, blobs, unsaved }) {
+    const frame = saving;
+    if (!frame || frame.id !== id) return;
+    try {
+      if (error) await failed(id, error);
+      else await sendState(frame, groups, blobs, unsaved);
+    } catch {
+      // Who reads has gone.
+    }
+    saving = null;
+  }
+
+  async function sendState({ id, known }, groups, blobs, unsaved) {
+    const there = new Set(known), names = [];
+    for (const blob of blobs) {
+      const name = require('node:crypto').createHash('sha256').update(blob).digest('hex');
+      names.push(name);
+      if (there.has(name)) continue;
+      for (let at = 0; at < blob.length; at += RECORD) await record(id, 'd', blob.subarray(at, at + RECORD));
+      await record(id, 'e', Buffer.from(name));
+      there.add(name);
+    }
+    for (const name of made.keys()) if (!unsaved.some((one) => one.name === name)) made.delete(name);
+    for (const one of unsaved) made.set(one.name, made.get(one.name) || execution);
+    const contents = Buffer.from(JSON.stringify({
+      groups: groups.map((one) => ({ ...one, blob: names[one.blob], at: 0, size: blobs[one.blob].length, buffers: [] })),
+      unsaved: unsaved.map((one) => ({ ...one, execution: made.get(one.name) })),
+    }));
+    for (let at = 0; at < contents.length; at += RECORD) await record(id, 'm', contents.subarray(at, at + RECORD));
+    await record(id, 'z', Buffer.alloc(0));
+  }
+
+  const read = () =>
+    new Promise((resolve, reject) => {
+      const room = Buffer.alloc(65536);
+      fs.read(STATE, room, 0, room.length, null, (error, size) => (error ? reject(error) : resolve(room.subarray(0, size))));
+    });
+
+  async function restore({ id }) {
+    const blobs = new Map(), contents = [];
+    let parts = null, error = '';
+    for (;;) {
+      const data = await read().catch(() => Buffer.alloc(0));
+      const kind = data.toString('latin1', 20, 21), payload = data.subarray(21);
+      if (data.length && data.toString('latin1', 0, 20) !== id) continue;
+      if (kind === 'm') contents.push(payload);
+      else if (kind === 'b') blobs.set(JSON.parse(payload).sha256, (parts = []));
+      else if (kind === 'd') parts.push(payload);
+      else if (kind === 'z') break;
+      else if (kind !== 'e') {
+        error = payload.toString() || 'the state came only in part';
+        break;
+      }
+    }
+    if (error) return send({ op: 'restored', id, names: 0, missing: [], error });
+    const { groups } = JSON.parse(Buffer.concat(contents));
+    const data = ({ blob, at, size }) => Buffer.concat(blobs.get(blob)).subarray(at, at + size);
+    return port.postMessage({ op: 'restore', id, groups: groups.map((one) => ({ ...one, data: data(one) })) });
+  }
+
   function take(message) {
-    if (message.op === 'execute') execute(message.id, message.code);
+    if (message.op === 'execute') {
+      if (saving) Atomics.store(heart, 3, 1);
+      execution = message.id;
+      execute(message.id, message.code);
+    } else if (message.op === 'save') save(message);
+    else if (message.op === 'restore') restore(message);
+    else if (message.op === 'tool') port.postMessage(message);
     else if (message.op === 'interrupt') interrupt(message.id);
   }
 

@@ -1,5 +1,5 @@
-// The Node guest: together with `node_channel.js` it makes one program, whose parts see nothing of each other's names
-// but `channel`. Read by `node --no-force-async-hooks-checks -` from stdin; speaks frames on descriptor 3 (4 bytes of
+// The Node guest: together with the other `node_*.js` it makes one program. `node_channel.js` becomes a worker and
+// sees nothing of the rest. Read by `node --no-force-async-hooks-checks -` from stdin; speaks frames on descriptor 3 (4 bytes of
 // length, then JSON).
 //
 // The person's code runs on the main thread, as in the console of a browser: evaluated through the inspector in its
@@ -28,7 +28,7 @@ function hide(name, value) {
 function prepareGlobals() {
   process.argv.splice(1);
   const base = path.join(process.cwd(), '[cell]');
-  hide('require', createRequire(base));
+  hide('require', noted(createRequire(base)));
   hide('__filename', base);
   hide('__dirname', process.cwd());
   hide('module', { exports: {}, filename: base, id: '<cell>', loaded: false, children: [], paths: [] });
@@ -38,7 +38,7 @@ function prepareGlobals() {
     const get = () => {
       const value = require(name);
       hide(name, value);
-      return value;
+      return noteModule(value, name);
     };
     const set = (value) => hide(name, value);
     Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
@@ -52,6 +52,16 @@ function prepareGlobals() {
   followTimers();
   // Our own frames are below every stack; nobody should have to read them.
   Object.defineProperty(Error, 'prepareStackTrace', { value: cutStack, writable: true, configurable: true });
+}
+
+function noted(plain) {
+  const asked = function require(id) {
+    return id === TOOLS ? lent : noteModule(plain(id), id);
+  };
+  for (const name of Reflect.ownKeys(plain)) {
+    if (name !== 'prototype') Object.defineProperty(asked, name, Object.getOwnPropertyDescriptor(plain, name));
+  }
+  return asked;
 }
 
 function cutStack(error, frames) {
@@ -112,10 +122,11 @@ function dropTimers() {
 // Evaluated code has no `import()` of its own; its calls come here.
 function importer(specifier, options) {
   const name = String(specifier);
+  if (name === TOOLS) return Promise.resolve(lent);
   const local = name.startsWith('./') || name.startsWith('../') || name.startsWith('/');
   const target = local ? pathToFileURL(path.resolve(name)).href : name;
   const loaded = options === undefined ? import(target) : import(target, options);
-  return loaded.catch((error) => {
+  return loaded.then((module) => noteModule(module, name)).catch((error) => {
     // It names the file that asks: ours.
     for (const field of isNativeError(error) ? ['stack', 'message'] : []) {
       if (typeof error[field] === 'string') error[field] = error[field].replaceAll('[stdin]', '[cell]');
@@ -229,6 +240,7 @@ function placeOf(error, details) {
 function report(id, message) {
   if (state.running !== id) return;
   Object.assign(state, { running: '', timers: [] });
+  forgetCalls();
   if (state.pending) connect();
   port.postMessage({ op: 'done', id, ...message });
 }
@@ -244,24 +256,46 @@ function fail(error, origin) {
   }
 }
 
+// ---- checkpoints
+
+function save(frame) {
+  let taken;
+  try {
+    taken = takeState(frame);
+  } catch (error) {
+    taken = { error: String(error && error.message) };
+  }
+  const data = (taken.blobs || []).map((blob) => (blob.byteLength === blob.buffer.byteLength ? blob : Uint8Array.from(blob)));
+  port.postMessage({ ...taken, op: 'saved', id: frame.id, blobs: data }, data.map((blob) => blob.buffer));
+}
+
+async function restore({ id, groups }) {
+  port.postMessage({ op: 'restored', id, ...(await takeUp(groups)) });
+}
+
 // ---- the two threads
 
 const { port1: port, port2: other } = new MessageChannel();
-const heart = new Int32Array(new SharedArrayBuffer(12));
+const heart = new Int32Array(new SharedArrayBuffer(16));
 port.on('message', (message) => {
   if (message.op === 'execute') begin(message);
+  else if (message.op === 'tool') answered(message);
+  else if (message.op === 'save') save(message);
+  else if (message.op === 'restore') restore(message);
   else if (message.op === 'ping') {
     Atomics.store(heart, 2, 0);
     Atomics.store(heart, 0, message.n);
   }
   else if (message.op === 'stopped') {
     dropTimers();
+    forgetCalls();
     state.running = '';
     connect();
   }
 });
 prepareGlobals();
 hide('imp\u043ert', importer);
+rememberBirth();
 connect();
 process.exit = function exit(code) {
   const status = code === undefined ? process.exitCode : code;

@@ -12,6 +12,7 @@ import builtins
 import os
 import select
 import sys
+import time
 from _json import encode_basestring_ascii, make_scanner
 
 MINE = {__file__ if "__file__" in globals() else "<stdin>", "<stdin>", "<kernel>"}
@@ -73,6 +74,8 @@ class Driver:
         self.main_thread = _thread.get_ident()
         self.channel = high(3, 240)
         os.close(3)
+        self.state = self.state_channel()
+        self.made = {}
         self.buffer = bytearray()
         self.lock = _thread.allocate_lock()
         self.token = None
@@ -90,6 +93,16 @@ class Driver:
         self.outputs = [high(1, 241), high(2, 242)]
         self.settled = False
         self.reserve = None
+
+    @staticmethod
+    def state_channel():
+        """Descriptor 4, by which the state is saved and comes back; -1 where the keeper wants none."""
+        try:
+            fd = high(4, 243)
+            os.close(4)
+            return fd
+        except OSError:
+            return -1
 
     @staticmethod
     def fresh_main():
@@ -203,26 +216,9 @@ class Driver:
     def run(self, code, name):
         for block in self.compile(code, name):
             if block.co_flags & COROUTINE:
-                self.run_async(eval(block, self.namespace))
+                self.part("async")["run"](eval(block, self.namespace))
             else:
                 exec(block, self.namespace)
-
-    def run_async(self, coroutine):
-        """One event loop for all cells, so that what one cell made another can await."""
-        import asyncio
-
-        if self.loop is None or self.loop.is_closed():
-            self.loop = asyncio.new_event_loop()
-        task = self.loop.create_task(coroutine)
-        try:
-            self.loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            task.cancel()
-            try:
-                self.loop.run_until_complete(task)
-            except BaseException:
-                pass
-            raise KeyboardInterrupt from None
 
     def show(self, value):
         """The display hook: keeps the value as `_`, its text as the result, and sends its richer forms."""
@@ -250,19 +246,12 @@ class Driver:
             if isinstance(error, MemoryError):
                 self.reserve = None
             if os.getpid() != self.home:
-                self.end_fork(error)
+                self.part("errors")["end_fork"](error)
             try:
                 return self.part("errors")["describe"](error, name)
             except BaseException:
                 # Its own methods fail, or there is no memory for more than this.
                 return {"status": "error", "exit_status": 1, "error": {"name": type(error).__name__}}
-
-    def end_fork(self, error):
-        """A fork of the user's ends as a script would."""
-        if isinstance(error, SystemExit):
-            raise error
-        sys.stderr.write(self.part("errors")["text_of"](error))
-        raise SystemExit(1)
 
     def settle_in(self):
         """What the first cell needs; done while nobody waits, if there is such a time."""
@@ -280,6 +269,7 @@ class Driver:
         self.result = ""
         self.token = token = frame["id"]
         self.pending = False
+        began = time.monotonic()
         _signal.signal(_signal.SIGINT, self.on_interrupt)
         try:
             report = self.attempt(frame, name)
@@ -292,8 +282,16 @@ class Driver:
         if "matplotlib.pyplot" in sys.modules:
             self.part("display")["forget_figures"]()
         self.part("streams")["settle"]()
+        if self.state >= 0:
+            self.track(token, time.monotonic() - began)
         self.token = None
         self.send(dict(report, op="done", id=token, result=self.result))
+
+    def track(self, execution, seconds):
+        """Which execution has bound each name last, as far as that can be seen in no time."""
+        for name, value in list(self.namespace.items()):
+            if self.made.get(name, (None,))[0] != id(value):
+                self.made[name] = (id(value), execution, seconds)
 
     def remember(self, name, code):
         """Keep the source for tracebacks and `inspect`; very large cells are not worth it."""
@@ -340,6 +338,8 @@ class Driver:
             frame = self.receive()
             if frame.get("op") == "execute":
                 self.execute(frame)
+            elif frame.get("op") in ("save", "restore"):
+                self.part("state")[frame["op"]](frame)
 
     def warm(self):
         """Load while nobody waits what many cells will need."""
@@ -347,10 +347,9 @@ class Driver:
         for work in (self.settle_in, *WARM):
             if self.waiting():
                 return
-            if work in WARM:
-                __import__(work)
-            else:
-                work()
+            __import__(work) if work in WARM else work()
+        if self.state >= 0:
+            self.part("state")["prepare"]()
 
 
 def silenced(source, last):

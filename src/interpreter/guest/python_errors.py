@@ -16,6 +16,14 @@ def describe(error, name):
     return {"status": "error", "exit_status": 1, "error": report(error, name), "context": context(error, name)}
 
 
+def end_fork(error):
+    """A fork of the user's ends as a script would."""
+    if isinstance(error, SystemExit):
+        raise error
+    sys.stderr.write(text_of(error))
+    raise SystemExit(1)
+
+
 def leave(error):
     code = error.code
     if code is None or code == 0:

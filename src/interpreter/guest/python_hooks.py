@@ -72,6 +72,9 @@ class Finder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
+        if name == "interpreter_tools":
+            machinery = __import__("importlib.machinery").machinery
+            return machinery.ModuleSpec(name, driver.part("tools")["Loader"])
         patch = PATCHES.pop(name, None)
         if patch is None:
             return None

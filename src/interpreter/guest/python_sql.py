@@ -61,10 +61,10 @@ class DuckDB:
         """Each statement with its place in the code."""
         start = 0
         for statement in self.base.extract_statements(code):
-            text = statement.query
-            start = max(code.find(text.strip(), start), start)
+            text = statement.query.strip()  # from version 2 on with the blank lines before it
+            start = max(code.find(text, start), start)
             yield text, start
-            start += len(text.strip())
+            start += len(text)
 
     def run(self, text):
         result = EXECUTE(self.base, text)

@@ -33,8 +33,16 @@ class Output(io.BufferedWriter):
         self.wake = _thread.allocate_lock()
         self.hooked = False
         self.held = False
+        self.direct = False
+        os.register_at_fork(after_in_child=self.alone)
+
+    def alone(self):
+        """In a child of the user's: it may leave by `os._exit` at any moment, which would lose what is gathered."""
+        self.direct = True
 
     def flush(self):
+        if self.direct:
+            return io.BufferedWriter.flush(self)
         if self.held:
             return None
         moment = now()

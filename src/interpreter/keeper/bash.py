@@ -11,12 +11,16 @@ Descriptors inside: code, control (to us), dump, commands (from us). All that co
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .execution import Execution
-from .frames import Sender
+from .frames import Frame, Sender
 from .kernel import Kernel
 from .loop import Loop
+
+if TYPE_CHECKING:
+    from .shell_saving import Saving
+    from .shell_tools import ShellTools
 
 LINE = 4096
 """Bytes of one line from the shell; a longer one breaks the protocol."""
@@ -32,45 +36,47 @@ PATIENCE = 4
 """Of the kernel's repeated requests to interrupt, every so many sends the signal again."""
 
 STATE = (
-    "builtin declare -p; builtin declare -f; builtin declare -F; builtin alias -p; builtin umask -p; "
-    "builtin printf 'cd -- %q\\n' \"$PWD\"; builtin trap -p; builtin shopt -p; builtin set +o; "
+    "\\builtin declare -p; \\builtin declare -f; \\builtin declare -F; \\builtin alias -p; \\builtin umask -p; "
+    "\\builtin printf 'cd -- %q\\n' \"$PWD\"; \\builtin trap -p; \\builtin shopt -p; \\builtin set +o; "
 )
-WORDS = "builtin printf 'set --'; ((!$#)) || builtin printf ' %q' \"$@\"; builtin printf '\\n'"
+WORDS = "\\builtin printf 'set --'; ((!$#)) || \\builtin printf ' %q' \"$@\"; \\builtin printf '\\n'"
 
 
 class Shell:
     """What differs between shells: the words and numbers of the lines that we send."""
 
     fds = {"words": 248, "code": 251, "control": 252, "dump": 253, "commands": 254}
+    state = {"state": 246, "teller": 247}
+    """Further ones of a shell that can tell what it holds."""
     talks = False
     """Other words than ours may come from it."""
 
     def begin(self) -> str:
         # Of a shell that exits inside a function, the words would be those of the function.
-        dump = f"{{ {STATE}((${{#FUNCNAME[@]}} > 1)) || {{ {WORDS}; }}; builtin printf '# exit\\n'; }} >|/dev/fd/253"
+        dump = f"{{ {STATE}((${{#FUNCNAME[@]}} > 1)) || {{ {WORDS}; }}; \\builtin printf '# exit\\n'; }} >|/dev/fd/253"
         quoted = dump.replace("'", "'\\''")
         quiet = f"PS1= PS2= PS4='+ '; unset HISTFILE MAILCHECK; trap '{quoted}' EXIT"
         return f"{quiet}\nprintf 'ready %s\\n' \"$BASH_VERSION\" >&252\n"
 
     def dump(self) -> str:
-        return f"{{ {STATE}builtin printf '# start\\n'; }} >|/dev/fd/253; {{ {WORDS}; }} >|/dev/fd/248\n"
+        return f"{{ {STATE}\\builtin printf '# start\\n'; }} >|/dev/fd/253; {{ {WORDS}; }} >|/dev/fd/248\n"
 
     def no_dump(self) -> str:
         return ": >|/dev/fd/253\n"
 
     def restore(self) -> str:
-        return ". /dev/fd/248\n. /dev/fd/253\n"
+        return "\\. /dev/fd/248\n\\. /dev/fd/253\n"
 
     def check(self, token: str) -> str:
         return f"LC_ALL=C \"$BASH\" -n /dev/fd/251 2>|/dev/fd/253\nprintf 'checked {token}\\n' >&252\n"
 
     def run(self, token: str, last: int) -> str:
         # `return` in a sourced text is the one way to set $? without another process.
-        before = f". /dev/fd/0 <<<'return {last}' || " if last else ""
-        return f"{before}. /dev/fd/251 0</dev/null 1>&249 2>&250 249>&- 250>&- 252>&-\n{self.mark(token)}"
+        before = f"\\. /dev/fd/0 <<<'return {last}' || " if last else ""
+        return f"{before}\\. /dev/fd/251 0</dev/null 1>&249 2>&250 249>&- 250>&- 252>&-\n{self.mark(token)}"
 
     def mark(self, token: str) -> str:
-        return f'builtin echo done {token} "$?" >&252\n'
+        return f'\\builtin echo done {token} "$?" >&252\n'
 
 
 class PlainShell(Shell):
@@ -81,6 +87,7 @@ class PlainShell(Shell):
     """
 
     fds = {"code": 5, "control": 6, "dump": 7, "commands": 8, "words": 9}
+    state = {}
     talks = True
 
     def begin(self) -> str:
@@ -120,6 +127,9 @@ class Bash:
         self._code = nameless("code")
         self._dump = nameless("dump")
         self._words = nameless("words")
+        self._files = [self._code, self._dump, self._words]
+        self._saving: Saving | None = None
+        self.tools: ShellTools | None = None
         self._commands: Sender | None = None
         self._control = -1
         self._feed = -1
@@ -143,15 +153,48 @@ class Bash:
         fds = self._shell.fds
         inner = {0: source, fds["code"]: self._code, fds["control"]: control_inner}
         inner |= {fds["dump"]: self._dump, fds["words"]: self._words}
-        self.kernel.spawn(inner | {fds["commands"]: commands_inner})
+        parts: dict[str, str] = self.kernel.request.get("parts") or {}
+        told = {}
+        if self.kernel.checkpoints and "state" in parts:
+            told = {number: nameless(name) for name, number in self._shell.state.items()}
+            self._files += told.values()
+        if "tools" in parts:
+            # A shell that no tools are lent to does not pay for them.
+            from .shell_tools import ShellTools
+
+            self._files += (request := nameless("request")), (answer := nameless("answer"))
+            self.tools = ShellTools(self.kernel, request, answer)
+            inner |= self.tools.inside()
+        self.kernel.spawn(inner | told | {fds["commands"]: commands_inner})
+        if self.tools:
+            self.tools.begin()
         for fd in (source, control_inner, commands_inner):
             os.close(fd)
         driver = Sender(loop, driver_feed, lambda: None)
         driver.send(str(self.kernel.request.get("driver", "")).encode())
         driver.finish(lambda: close_feed(loop, driver_feed))
         self._commands = Sender(loop, self._feed, lambda: None)
-        self._send(self._shell.begin())
+        self._send(self._begin())
+        if told:
+            self._begin_saving(parts["state"], *told.values())
         loop.watch(control, read=self._read)
+
+    def _begin(self) -> str:
+        return (self.tools.function if self.tools else "") + self._shell.begin()
+
+    def _begin_saving(self, source: str, dump: int, teller: int) -> None:
+        # Only now: no session without a shell pays for it, and no shell waits for it.
+        from .shell_saving import Saving
+
+        rewrite(teller, source.encode())
+        self._saving = Saving(self.kernel, self._send, dump, self._code)
+        self._saving.begin()
+
+    def save(self, frame: Frame) -> int:
+        return self._saving.save(frame) if self._saving else -1
+
+    def restore(self, frame: Frame) -> int:
+        return self._saving.restore(frame) if self._saving else -1
 
     def execute(self, execution: Execution) -> None:
         code = execution.code.encode("utf-8", "surrogateescape")
@@ -161,6 +204,8 @@ class Bash:
             self.kernel.done("error", 2, {"error": error})
             return
         self._token = execution.token
+        if self._saving:
+            self._saving.execution = execution.token
         self._asked = 0
         rewrite(self._code, code)
         if b"<<" in code:
@@ -177,6 +222,8 @@ class Bash:
 
     def interrupt(self) -> None:
         # A child may need a moment to clean up, and a second signal would take it away.
+        if self.tools:
+            self.tools.calls.interrupted()
         if self._asked % PATIENCE == 0 and self.kernel.process:
             self.kernel.process.signal(2)
         self._asked += 1
@@ -189,7 +236,11 @@ class Bash:
             for fd in (self._control, self._feed):
                 self.kernel.loop.unwatch(fd)
                 os.close(fd)
-            for fd in (self._code, self._dump, self._words):
+            if self._saving:
+                self._saving.end()
+            if self.tools:
+                self.tools.end()
+            for fd in self._files:
                 os.close(fd)
             self._control = -1
             self._commands = None
@@ -228,6 +279,8 @@ class Bash:
                 self._finish(self._last, {})
             case ["done", token, *_] if token == self._stale:
                 pass
+            case ["saved", token, *lost] if self._saving:
+                self._saving.told(token, lost)
             case ["prompt"] if self._shell.talks:
                 if self._token:
                     self._send(self._shell.mark(self._token))
@@ -270,7 +323,7 @@ class Bash:
             "kept" if tail.endswith(b"# exit\n") else "as before this code" if tail.endswith(b"# start\n") else "lost"
         )
         # The shell that ended may have left half a line, perhaps with an open quote.
-        self._send('#"\n' + (self._shell.restore() if kept != "lost" else "") + self._shell.begin())
+        self._send('#"\n' + (self._shell.restore() if kept != "lost" else "") + self._begin())
         self._last = 0
         if self._token and self.kernel.current:
             self.kernel.current.killed = kept == "lost"

@@ -11,6 +11,8 @@ import signal
 import time
 from typing import NamedTuple
 
+from . import tree
+
 PREFIX = "interpreter-"
 CONTROLLERS = ("memory", "pids")
 
@@ -225,8 +227,7 @@ def make(folders: list[str], limits: dict[str, int]) -> bool:
 def read(path: str) -> str:
     """The file's text; empty where it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        return os.fsdecode(tree.read(path))
     except OSError:
         return ""
 

@@ -158,18 +158,20 @@ def meet(inside: socket.socket, request: dict[str, Any]) -> int:
     fds: list[int] = request["fds"]
     told = {name: request[name] for name in ("argv", "env", "cwd", "rlimits", "seccomp", "fds", "expected")}
     told["proxy"] = request.get("proxy") is not None
+    told["doors"] = request["proxy"].get("doors") or [] if told["proxy"] else []
     inside.settimeout(PATIENCE)
     # It may be larger than a packet: it goes by descriptor as well.
     place = memory(json.dumps(told).encode())
     socket.send_fds(inside, [b"request"], [place, *fds])
     os.close(place)
     if told["proxy"]:
-        said, given, _, _ = socket.recv_fds(inside, 64, 1)
-        if said != b"listening" or not given:
+        said, given, _, _ = socket.recv_fds(inside, 1 << 16, wayout.DOORS + 1)
+        if not given:
             raise OSError("the container opened no way out")
         with wayout.start_proxy(request["proxy"]) as proxy:
-            socket.send_fds(proxy, [b"s"], given)
-        os.close(given[0])
+            socket.send_fds(proxy, [said], given)
+        for fd in given:
+            os.close(fd)
         inside.send(b"served")
     said = inside.recv(4096)
     if said != b"started":
@@ -230,7 +232,7 @@ def inside() -> int:
         request = json.load(file)
     if request["proxy"]:
         with socket.create_server(("127.0.0.1", PROXY_PORT), backlog=128) as listening:
-            socket.send_fds(link, [b"listening"], [listening.fileno()])
+            wayout.send_doors(link, listening, wayout.open_doors(request["doors"]))
         link.recv(64)
     failed, failing = os.pipe2(os.O_CLOEXEC)
     child = os.fork()

@@ -17,17 +17,21 @@ from .host import Peer
 from .json_guest import JsonGuest
 from .kernel import GRACE, Dialect, Kernel
 from .loop import Loop, Timer
+from .onstage import OnStage
 from .process import Reaper
 from .program import Program
+from .stage import Stages
+from .unstage import unstage
 
 FIRST = 20.0
-"""Seconds within which the first host must come."""
-ALONE = 120.0
-"""Seconds without a host after which the keeper ends, unless it was parked."""
+"""Seconds within which the first host must come, or come back before anything ran: there is nothing to keep yet."""
+ALONE = 3600.0
+"""Seconds without a host, and without code that runs, after which the keeper ends, unless it was parked."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 LOG_CAP = 1 << 20
+MOST_CHECKPOINTS = 100
 STRAY_CAP = 8 << 20
-VERSION = 1
+VERSION = 2
 SUBREAPER = 36
 DIALECTS: dict[str, Callable[[Kernel], Dialect]] = {"json": JsonGuest, "bash": Bash, "program": Program}
 Reply = Callable[[dict[str, Any]], None]
@@ -47,14 +51,20 @@ class Keeper:
         self.reaper = Reaper(self.loop)
         self.kernels: dict[str, Kernel] = {}
         self.completions: dict[str, dict[str, Any]] = {}
+        self.checkpoints: list[dict[str, Any]] = []
+        """Those that are saved and not collected yet."""
+        self._closing = False
         self.host: Peer | None = None
         self.met = False
         """Whether a host ever came."""
         self.watchers: set[Peer] = set()
         self.brokers = Brokers(run_dir, self.emit)
+        self.stages = Stages()
         self._listening = listening
         self._alone: Timer | None = None
         self._patience: float | None = FIRST
+        self._worked = False
+        """Whether anything was ever run; before that the session may not even be in the log."""
         self._stray = 0
         self._stray_told = 0.0
         self.loop.watch(listening.fileno(), read=self._accept)
@@ -64,10 +74,13 @@ class Keeper:
             "execute": self._execute,
             "interrupt": self._interrupt,
             "input": self._input,
+            "tool": self._tool,
             "grant": self._grant,
             "network": self._network,
             "collect": self._collect,
             "stop": self._stop,
+            "unstage": self._unstage,
+            "on_stage": OnStage(self.loop, self.reaper, self.stages).run,
             "park": self._park,
             "close": self._close,
         }
@@ -90,6 +103,11 @@ class Keeper:
         self.brokers.drain()
         self.completions[completion["execution"]] = completion
         self.emit({"event": "done", "completion": completion})
+
+    def checkpoint(self, event: dict[str, Any]) -> None:
+        if "manifest" in event:
+            self.checkpoints = [*self.checkpoints, event][-MOST_CHECKPOINTS:]
+        self.emit(event)
 
     def broker_settings(self, kernel: str) -> dict[str, str]:
         return self.brokers.settings(kernel)
@@ -128,12 +146,17 @@ class Keeper:
                 self.host.send({"event": "replaced"})
                 self.brokers.host_gone()
                 self.host.close_soon()
-            self.host, self.met = peer, True
-            self._patience = ALONE
+            self.host, self.met, self._closing = peer, True, False
+            self._patience = ALONE if self._worked else FIRST
             if self._alone:
                 self._alone.cancel()
         running = [
-            {"execution": k.current.id, "kernel": k.id, "asked": k.current.asked}
+            {
+                "execution": k.current.id,
+                "kernel": k.id,
+                "asked": k.current.asked,
+                "size": 0 if frame.get("watch") else k.current.output.rejoin(),
+            }
             for k in self.kernels.values()
             if k.current
         ]
@@ -145,12 +168,18 @@ class Keeper:
                 "pid": os.getpid(),
                 "kernels": [kernel.facts() for kernel in self.kernels.values()],
                 "completions": list(self.completions.values()),
+                "checkpoints": [one for one in self.checkpoints if self._counts(one)],
                 "running": running,
             }
         )
         if not frame.get("watch"):
             self.brokers.host_came()
         return True
+
+    def _counts(self, event: dict[str, Any]) -> bool:
+        """A state that came back is worth telling as long as its kernel lives."""
+        kernel = self.kernels.get(event["kernel"])
+        return event["event"] != "restored" or (kernel is not None and kernel.state != "dead")
 
     def gone(self, peer: Peer) -> None:
         self.watchers.discard(peer)
@@ -164,22 +193,30 @@ class Keeper:
         if self._alone:
             self._alone.cancel()
         if self._patience is not None:
-            self._alone = self.loop.later(self._patience, self.end)
+            self._alone = self.loop.later(self._patience, self._give_up)
+
+    def _give_up(self) -> None:
+        """Nobody has come back. A job of hours goes on all the same, and so does the wait."""
+        if any(kernel.current for kernel in self.kernels.values()):
+            self._wait_for_host()
+        else:
+            self.end()
 
     def serve(self, peer: Peer, frame: Frame) -> None:
         """One request of a host, or what a broker says."""
         if self.brokers.knows(peer):
             self.brokers.serve(peer, frame)
             return
-        n = frame.get("n")
+        n, op = frame.get("n"), str(frame.get("op"))
 
         def reply(answer: dict[str, Any]) -> None:
-            peer.send({"n": n, "ok": True, **answer})
+            if n != 0:  # else nobody waits for it
+                (peer.hold if op == "execute" else peer.send)({"n": n, "ok": True, **answer})
 
         try:
-            work = self._ops.get(str(frame.get("op")))
+            work = self._ops.get(op)
             if work is None:
-                raise Refused("unknown", f"no op {frame.get('op')!r}")
+                raise Refused("unknown", f"no op {op!r}")
             if peer is not self.host:
                 raise Refused("watching", "a watcher cannot ask for anything")
             answer = work(frame, reply)
@@ -187,7 +224,7 @@ class Keeper:
                 reply(answer)
         except Refused as error:
             peer.send({"n": n, "ok": False, "error": error.args[0], "message": error.args[1]})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             peer.send({"n": n, "ok": False, "error": "request", "message": f"{type(error).__name__}: {error}"})
 
     # --- requests
@@ -205,6 +242,11 @@ class Keeper:
         kind = DIALECTS.get(str(frame.get("dialect", "json")))
         if kind is None:
             raise Refused("dialect", f"no dialect {frame.get('dialect')!r}")
+        if stage := dict(frame["launch"]).get("stage"):
+            try:
+                self.stages.entrance(stage)
+            except OSError as error:
+                raise Refused("stage", error.strerror or str(error)) from None
         kernel = Kernel(self, frame, kind)
         self.kernels[name] = kernel
 
@@ -231,6 +273,10 @@ class Keeper:
             raise Refused("busy", f"kernel {kernel.id} is busy")
         if name in self.completions:
             raise Refused("used", f"execution {name} was there before")
+        if not self._worked:
+            self._worked, self._patience = True, ALONE
+        # What runs is in the log, and so is all that was told before it.
+        self.checkpoints = [one for one in self.checkpoints if not about(one, "restored", kernel.id)]
         try:
             kernel.execute(frame)
         except FileExistsError:
@@ -251,6 +297,14 @@ class Keeper:
                 return {}
         raise Refused("input", "nothing waits for input")
 
+    def _tool(self, frame: Frame, reply: Reply) -> dict[str, Any]:
+        execution, call, text = str(frame.get("execution")), int(frame["call"]), str(frame["text"])
+        guests = (kernel.dialect for kernel in self.kernels.values())
+        lent = (one.tools if isinstance(one, Bash) else one if isinstance(one, JsonGuest) else None for one in guests)
+        if any(one is not None and one.calls.answered(execution, call, text) for one in lent):
+            return {}
+        raise Refused("tool", "nobody waits for this answer")
+
     def _grant(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         kernel = self._kernel(frame)
         pid = kernel.process.inside() if kernel.process else 0
@@ -269,11 +323,16 @@ class Keeper:
 
     def _collect(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         self.completions.pop(str(frame.get("execution")), None)
+        if manifest := frame.get("manifest"):
+            self.checkpoints = [one for one in self.checkpoints if one.get("manifest") != manifest]
         return {}
 
     def _stop(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         self._kernel(frame).kill("stopped")
         return {}
+
+    def _unstage(self, frame: Frame, reply: Reply) -> None:
+        unstage(self.loop, list(self.kernels.values()), self.reaper, self.stages, lambda: reply({}))
 
     def _park(self, frame: Frame, reply: Reply) -> dict[str, Any]:
         seconds = frame.get("seconds")
@@ -281,8 +340,16 @@ class Keeper:
         return {}
 
     def _close(self, frame: Frame, reply: Reply) -> None:
-        reply({})
-        self.end()
+        """The end, after what is being saved; a host that comes meanwhile keeps the kernels alive."""
+        self._closing = True
+        saving = [k for k in self.kernels.values() if k.checkpoints and k.checkpoints.finish(self._saved_last)]
+        reply({"saving": len(saving)})
+        if not saving:
+            self.end()
+
+    def _saved_last(self) -> None:
+        if self._closing and not any(k.checkpoints and k.checkpoints.saving for k in self.kernels.values()):
+            self.end()
 
     def end(self) -> None:
         """Stop all kernels, then leave; first of all it is settled that we leave."""
@@ -300,6 +367,10 @@ class Keeper:
         for process in self.reaper.processes:
             if process.group:
                 process.group.remove()
+
+
+def about(event: dict[str, Any], what: str, kernel: str) -> bool:
+    return event["event"] == what and event["kernel"] == kernel
 
 
 def _name(value: Any) -> str:

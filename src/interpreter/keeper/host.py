@@ -11,6 +11,8 @@ READ = 1 << 20
 SPARE_ABOVE = 1 << 20
 """Bytes waiting for the host above which live pieces are left out."""
 TOO_MUCH = 256 << 20
+HELD = 0.005
+"""Seconds that a message may wait for the next one."""
 HELLO = 10.0
 """Seconds to say hello."""
 
@@ -30,6 +32,7 @@ class Peer:
         self._reader = FrameReader(4096)
         self._sender = Sender(loop, connection.fileno(), self.close)
         self._known = False
+        self._held = b""
         loop.watch(connection.fileno(), read=self.read)
         loop.later(HELLO, lambda: None if self._known else self.close())
 
@@ -40,8 +43,20 @@ class Peer:
         if self._sender.waiting > TOO_MUCH:
             self.close()
             return False
-        self._sender.send(encode(message))
+        held, self._held = self._held, b""
+        self._sender.send(held + encode(message))
         return True
+
+    def hold(self, message: dict[str, Any]) -> None:
+        """Send it with the next message, or in a moment: each write wakes the host, and on few cores that takes time
+        from the code that has just begun."""
+        self._held += encode(message)
+        self._loop.later(HELD, self._let_go)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, b""
+        if held and self._connection:
+            self._sender.send(held)
 
     def close(self) -> None:
         if self._connection:
@@ -53,6 +68,7 @@ class Peer:
 
     def close_soon(self) -> None:
         """Close once what waits has been written."""
+        self._let_go()
         self._sender.finish(self.close)
 
     def read(self) -> None:

@@ -7,12 +7,14 @@ import struct
 import sys
 from typing import Any
 
+from .calls import Calls
 from .execution import Execution
 from .frames import MAX_FROM_GUEST, Frame, FrameError, FrameReader, Sender, encode
 from .kernel import Kernel
 from .loop import Loop
 
 READ = 256 << 10
+STATE_BUFFER = 1 << 20
 CREDENTIALS = struct.Struct("3i")
 
 
@@ -24,6 +26,9 @@ class JsonGuest:
         self._reader = FrameReader(MAX_FROM_GUEST)
         self._socket: socket.socket | None = None
         self._sender: Sender | None = None
+        self.calls = Calls(kernel, self._send)
+        self._state: socket.socket | None = None
+        """Our end of the state channel, which only our children read and write (see `checkpoints`)."""
 
     def start(self) -> None:
         loop = self.kernel.loop
@@ -35,8 +40,15 @@ class JsonGuest:
         self._sender = Sender(loop, ours.fileno(), lambda: None)
         source, feed = os.pipe()
         os.set_blocking(feed, False)
-        self.kernel.spawn({0: source, 3: theirs.fileno()})
-        os.close(source)
+        inside = {0: source, 3: theirs.fileno()}
+        if self.kernel.checkpoints and sys.platform == "linux":
+            self._state, given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            for end in (self._state, given):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STATE_BUFFER)
+            inside[4] = given.detach()
+        self.kernel.spawn(inside)
+        for fd in {*inside.values()} - {theirs.fileno()}:
+            os.close(fd)
         theirs.close()
         driver = Sender(loop, feed, lambda: None)
         driver.send(str(self.kernel.request.get("driver", "")).encode())
@@ -52,6 +64,18 @@ class JsonGuest:
             # One that this guest runs beside its own.
             frame.update(language=language, memory=execution.limits.get("memory"))
         self._send(frame)
+
+    def save(self, frame: Frame) -> int:
+        return self._over_state(frame)
+
+    def restore(self, frame: Frame) -> int:
+        return self._over_state(frame)
+
+    def _over_state(self, frame: Frame) -> int:
+        if self._state is None or self._sender is None:
+            return -1
+        self._send(frame)
+        return self._state.fileno()
 
     def interrupt(self) -> None:
         execution, process = self.kernel.current, self.kernel.process
@@ -77,6 +101,9 @@ class JsonGuest:
             self._socket.close()
             self._socket = None
             self._sender = None
+        if self._state:
+            self._state.close()
+            self._state = None
 
     def _read(self) -> None:
         if not self._socket:
@@ -118,6 +145,8 @@ class JsonGuest:
         if process and sender and sender != process.guest:
             self._broken("a frame from another process")
             return
+        if op == "restored" and kernel.checkpoints and kernel.checkpoints.taken(frame):
+            return
         if execution is None or kernel.state != "running" or frame.get("id") != execution.token:
             self._broken(f"{str(op)[:40]!r} for something that does not run")
             return
@@ -125,8 +154,11 @@ class JsonGuest:
             kernel.display(frame["data"])
         elif op == "input":
             kernel.ask(str(frame.get("prompt", "")), bool(frame.get("secret")))
+        elif op == "tool":
+            self.calls.ask(frame)
         elif op == "interrupted":
             execution.acknowledged = True
+            self.calls.interrupted()
         elif op == "done":
             exit_status: Any = frame.get("exit_status")
             known = isinstance(exit_status, int) and -(1 << 31) <= exit_status < 1 << 31

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import hits
+from .checkpoints import GIVING, Checkpoints
 from .disk import amount
 from .execution import STATUSES, Execution
 from .loop import Loop, Timer
 from .process import Process, Reaper
+from .stage import Stages
 from .watch import LONGEST_SETTLE, SETTLE, Watch
 
 GRACE = 3.0
@@ -27,6 +29,7 @@ class Services(Protocol):
     loop: Loop
     reaper: Reaper
     outputs: str
+    stages: Stages
 
     def emit(self, event: dict[str, Any], spare: bool = False) -> bool:
         """Tell the host; False when `spare` and its connection is full or nobody listens."""
@@ -34,6 +37,7 @@ class Services(Protocol):
 
     def completed(self, completion: dict[str, Any]) -> None: ...
     def stray(self, kernel: str, stream: int, data: memoryview) -> None: ...
+    def checkpoint(self, event: dict[str, Any]) -> None: ...
     def log(self, text: str) -> None: ...
     def broker_settings(self, kernel: str) -> dict[str, str]: ...
 
@@ -53,6 +57,14 @@ class Dialect(Protocol):
     def answer(self, text: str | None) -> None: ...
     def exited(self, status: int) -> None:
         """The process that was spawned has ended. Guests that live on call `kernel.died`."""
+        ...
+
+    def save(self, frame: dict[str, Any]) -> int:
+        """Ask the guest for its state; the descriptor from which records come, -1 where there is no such way."""
+        ...
+
+    def restore(self, frame: dict[str, Any]) -> int:
+        """Likewise to give it one; later, `kernel.taken` gets what the guest says."""
         ...
 
 
@@ -80,6 +92,8 @@ class Kernel:
         self._held: tuple[str, int | None, dict[str, Any]] | None = None
         self._why = ""
         self._patience: Timer | None = self.loop.later(START, lambda: self.kill(f"not ready within {START:.0f} s"))
+        settings = request.get("checkpoints")
+        self.checkpoints = Checkpoints(self, settings, self._watch.room, request.get("restore")) if settings else None
         self.dialect = dialect(self)
 
     def start(self) -> None:
@@ -95,6 +109,8 @@ class Kernel:
         """Begin the process of `launch` (the kernel's own by default), with `extra` descriptors inside: number there
         to number here. The caller closes its own copies."""
         born = dict(launch or self.launch)
+        if born.get("stage"):
+            born["entrance"] = self.services.stages.entrance(born["stage"])
         if born.get("proxy") is not None:
             born["proxy"] = {**born["proxy"], "link": self.services.broker_settings(self.id)}
         self.process = Process(
@@ -143,6 +159,8 @@ class Kernel:
         self.state = "running"
         if self.process:
             self.process.busy = time.monotonic()
+        if self.checkpoints:
+            self.checkpoints.before()
         self._watch.begin(execution)
         timeout = execution.limits.get("timeout")
         if timeout is not None:
@@ -218,13 +236,34 @@ class Kernel:
         if self.state != "starting":
             self.violation("a second ready")
             return
-        self.state = "idle"
-        self._watch.born()
         self.version = version[:200]
+        self._watch.born()
         self._not_waiting()
+        if self.checkpoints and self.checkpoints.wanted:
+            self._patience = self.loop.later(
+                GIVING, lambda: self.kill(f"its state was not there within {GIVING:.0f} s")
+            )
+            self.checkpoints.restore()
+        else:
+            self._serve()
+
+    def _serve(self) -> None:
+        self.state = "idle"
         self.services.emit({"event": "ready", "kernel": self.id, "version": self.version})
         if self.current:
             self._begin(self.current)
+
+    def restored(self, event: dict[str, Any]) -> None:
+        """It has the state of a checkpoint, or with `error` it has not."""
+        if self.state != "starting":
+            return
+        self._not_waiting()
+        if event["error"]:
+            # That is told when it has ended, so that nobody takes it for a living one.
+            self.kill(f"its state did not come back: {event['error']}")
+        else:
+            self.services.checkpoint({**event, "language": self.language})
+            self._serve()
 
     def ready_again(self) -> None:
         """The kernel has replaced a part of itself and kept its state."""
@@ -258,7 +297,7 @@ class Kernel:
         self.services.emit(execution.asked)
 
     def answer(self, text: str | None) -> bool:
-        if not self.current or not self.current.asked:
+        if not self.current or not self.current.asked or self.current.asked["event"] != "input":
             return False
         self.current.asked = None
         self.dialect.answer(text)
@@ -324,6 +363,8 @@ class Kernel:
         if self.state == "running":
             self.state = "idle"
         self.services.completed(completion)
+        if self.checkpoints and self.state == "idle":
+            self.checkpoints.changed(execution.id, execution.token)
 
     def violation(self, what: str) -> None:
         """The guest broke the protocol: whatever it is now, it is not ours any more."""
@@ -347,6 +388,8 @@ class Kernel:
             error = {"name": "KernelDied", "message": reason}
             self.done("died", status, {"error": error}, drain=False)
         self._watch.end()
+        if self.checkpoints:
+            self.checkpoints.end()
         self.services.emit({"event": "died", "kernel": self.id, "reason": reason, "at": time.time()})
 
 

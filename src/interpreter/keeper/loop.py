@@ -47,7 +47,9 @@ class Loop:
 
     def watch_write(self, fd: int, write: Call | None) -> None:
         """Change only what is called when `fd` can be written."""
-        self.watch(fd, self._calls.get(fd, (None, None))[0], write)
+        read, before = self._calls.get(fd, (None, None))
+        if write != before:
+            self.watch(fd, read, write)
 
     def unwatch(self, fd: int) -> None:
         if self._calls.pop(fd, None) is not None:

@@ -29,17 +29,19 @@ MS_NOSUID, MS_NODEV, MS_REC, MS_SLAVE = 2, 4, 0x4000, 0x80000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become(argv: Iterable[str], identity: int, keep: Iterable[int]) -> list[str]:
+def become(argv: Iterable[str], identity: int, keep: Iterable[int], overlays: Iterable[str] = ()) -> list[str]:
     """Take on `identity`, in a mount namespace of our own; returns `argv` with each `@mapped:PATH@` replaced.
 
     `keep`: descriptors that stay open; pipes among them are given to the new identity, which may open them by name.
+    `overlays`: folders whose mounts give root's files that number already.
 
     Raises OSError: a file system here cannot do it, or a path is a link by now. Then nothing may be run.
     """
     words = list(argv)
     paths = list(dict.fromkeys(word[len(HERE) : -1] for word in words if word.startswith(HERE) and word.endswith("@")))
     namespace = mapping(identity)
-    trees = [mapped_tree(path, namespace) for path in paths]
+    tops = tuple(f"{top.rstrip('/')}/" for top in overlays)
+    trees = [mapped_tree(path, None if f"{path}/".startswith(tops) else namespace) for path in paths]
     os.close(namespace)
     checked(libc.unshare(ctypes.c_int(NEWNS)), "a mount namespace")
     checked(libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_SLAVE), None), "a mount namespace")
@@ -78,8 +80,8 @@ def mapping(identity: int) -> int:
         os.waitpid(child, 0)
 
 
-def mapped_tree(path: str, namespace: int) -> int:
-    """A detached copy of the mount under `path`, in which root's files have the other owner."""
+def mapped_tree(path: str, namespace: int | None) -> int:
+    """A detached copy of the mount under `path`, in which root's files have the other owner (None: as they are)."""
     how = ctypes.create_string_buffer(struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_LINKS), 24)
     name = ctypes.c_char_p(os.fsencode(path))
     fd = checked(libc.syscall(ctypes.c_long(NR_OPENAT2), ctypes.c_int(AT_FDCWD), name, how, ctypes.c_size_t(24)), path)
@@ -89,7 +91,8 @@ def mapped_tree(path: str, namespace: int) -> int:
         tree = checked(libc.syscall(ctypes.c_long(NR_OPEN_TREE), ctypes.c_int(fd), empty, flags), path)
     finally:
         os.close(fd)
-    map_tree(tree, namespace, path)
+    if namespace is not None:
+        map_tree(tree, namespace, path)
     return tree
 
 
@@ -108,11 +111,16 @@ def stage(number: int, tree: int) -> str:
         os.mkdir(place, 0o755)
     else:
         os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+    attach(tree, place)
+    return place
+
+
+def attach(tree: int, place: str) -> None:
+    """Put a detached tree somewhere; its descriptor is closed."""
     nr, empty = ctypes.c_long(NR_MOVE_MOUNT), ctypes.c_char_p(b"")
     target, flags = ctypes.c_char_p(place.encode()), ctypes.c_uint(MOVE_EMPTY_PATH)
     checked(libc.syscall(nr, ctypes.c_int(tree), empty, ctypes.c_int(AT_FDCWD), target, flags), place)
     os.close(tree)
-    return place
 
 
 def checked(result: int, what: str) -> int:

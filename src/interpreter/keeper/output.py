@@ -132,6 +132,18 @@ class Output:
         self._last_live = now
         self._give(stream, sample)
 
+    def rejoin(self) -> int:
+        """Another host has come, which reads the file up to here; it is told what comes after."""
+        if self._gather_timer:
+            self._gather_timer.cancel()
+            self._gather_timer = None
+        self._gathered.clear()
+        self._told = self._skipped = 0
+        self._end_run()
+        self._run[1] = 0
+        self._flush_runs()
+        return self.size
+
     def flush_live(self) -> None:
         """Give what was gathered."""
         if self._gather_timer:

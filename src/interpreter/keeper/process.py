@@ -114,6 +114,7 @@ class Process:
         self.reaped = 0.0
         """Seconds of CPU of orphans that have ended."""
         self.alive = True
+        self.staged = bool(launch.get("stage"))
         self._contained = 0
         """The first process of its container, where it is in one: the engine's child, so not below ours."""
         self._news = -1

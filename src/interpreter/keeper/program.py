@@ -10,7 +10,7 @@ import os
 
 from .bash import close_feed, nameless, rewrite
 from .execution import Execution
-from .frames import Sender
+from .frames import Frame, Sender
 from .kernel import Kernel
 
 CODE, DISPLAY = 9, 8
@@ -57,6 +57,12 @@ class Program:
 
     def answer(self, text: str | None) -> None:
         """Programs read from /dev/null: nobody is ever asked."""
+
+    def save(self, frame: Frame) -> int:
+        return -1
+
+    def restore(self, frame: Frame) -> int:
+        return -1
 
     def exited(self, status: int) -> None:
         execution = self.kernel.current

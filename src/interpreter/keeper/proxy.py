@@ -6,7 +6,8 @@ and the connection goes to the very address that was checked.
 
 Settings (JSON): `log`: file that gets a line for each attempt. `rules`: allow, deny, otherwise, read_only. `hosts`:
 in their place, the only names that are let through, wherever they lie. `authority`, `credentials`: see `inspector`.
-`link`: where the keeper is reached, which passes questions and attempts on.
+`link`: where the keeper is reached, which passes questions and attempts on. `doors`: descriptors of further listening
+sockets, each with the host and the port that whoever connects there is taken to have asked for.
 `upstream` and `no_proxy`: the proxy that this machine itself has to use, and for which names not. For tests:
 `allow_private`: no address is refused; `names`: addresses of names.
 """
@@ -80,7 +81,7 @@ class Proxy:
         self.ledger = Ledger(str(settings.get("log") or ""), link)
         self.inspector = Inspector(settings, self.ledger)
 
-    async def listen(self, listening: socket.socket) -> None:
+    async def listen(self, listening: socket.socket, door: tuple[str, int] | None = None) -> None:
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
         places = asyncio.Semaphore(CONNECTIONS)
@@ -88,7 +89,7 @@ class Proxy:
 
         async def one(sock: socket.socket) -> None:
             try:
-                await self.serve(sock)
+                await (self.serve(sock) if door is None else self.serve_door(sock, *door))
             finally:
                 places.release()
 
@@ -116,6 +117,22 @@ class Proxy:
                 await self.serve_http(inside)
             await linger(inside)
         except (OSError, EOFError, ValueError, TimeoutError):
+            pass
+        finally:
+            inside.close()
+
+    async def serve_door(self, sock: socket.socket, host: str, port: int) -> None:
+        """As if it had asked for this host by CONNECT; whoever is refused here finds the connection closed."""
+        sock.setblocking(False)
+        inside = Plain(sock)
+        try:
+            reached = await self.connect("CONNECT", host, port)
+            try:
+                await self.carry(inside, reached)
+            finally:
+                reached.channel.close()
+            await linger(inside)
+        except (Refused, Failed, OSError, EOFError, ValueError, TimeoutError):
             pass
         finally:
             inside.close()
@@ -352,9 +369,13 @@ async def run(listening: socket.socket, life: int, settings: dict[str, Any]) -> 
     with contextlib.suppress(OSError):
         link = Link(settings["link"]) if settings.get("link") else None
     proxy = Proxy(settings, link)
-    serving = asyncio.ensure_future(proxy.listen(listening))
+    serving = [asyncio.ensure_future(proxy.listen(listening))]
+    doors: list[tuple[int, str, int]] = settings.get("doors") or []
+    for fd, host, port in doors:
+        serving.append(asyncio.ensure_future(proxy.listen(socket.socket(fileno=fd), (host, port))))
     await over.wait()
-    serving.cancel()
+    for one in serving:
+        one.cancel()
     with contextlib.suppress(Exception):
         proxy.ledger.flush()
     # Nobody is left to be served.

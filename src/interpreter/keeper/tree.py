@@ -10,6 +10,25 @@ TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+READ = 1 << 16
+"""Bytes at a time of a file that the system makes while it is read."""
+
+
+def read(path: str) -> bytes:
+    """A whole file of the system's own, without the buffers and the questions of `open`, which take longer than the
+    file itself: several are read before and after each execution. Raises OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(fd, READ)
+        # Only an empty answer is the end: the system may give less than there is.
+        while more := os.read(fd, READ):
+            data += more
+        return data
+    finally:
+        os.close(fd)
+
+
 class Stat(NamedTuple):
     """One process. `started` tells it from a later one of the same number."""
 
@@ -26,8 +45,7 @@ class Stat(NamedTuple):
 def stat(pid: int) -> Stat | None:
     """None when the process is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return None
     cpu = sum(int(field) for field in fields[11:15]) / TICK
@@ -40,8 +58,7 @@ def children(pid: int) -> list[int]:
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             try:
-                with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                    found += [int(child) for child in file.read().split()]
+                found += [int(child) for child in read(f"/proc/{pid}/task/{task}/children").split()]
             except FileNotFoundError:
                 continue
     except OSError:
@@ -78,8 +95,8 @@ def proportional(pids: list[int]) -> int:
     total = 0
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-                total += sum(int(line.split()[1]) << 10 for line in file if line.startswith(b"Pss:"))
+            lines = read(f"/proc/{pid}/smaps_rollup").splitlines()
+            total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"Pss:"))
         except (OSError, ValueError, IndexError):
             known = stat(pid)
             total += known.memory if known else 0
@@ -118,40 +135,43 @@ class Machine(NamedTuple):
 
 def machine() -> Machine:
     """Cheap enough for many looks a second."""
-    found = {b"MemTotal": 0, b"MemAvailable": 0, b"Shmem": 0}
-    tasks = 0
+    total = available = shared = tasks = 0
     try:
-        with open("/proc/meminfo", "rb") as file:
-            for line in file:
-                name, _, rest = line.partition(b":")
-                if name in found:
-                    found[name] = int(rest.split()[0]) << 10
-        with open("/proc/loadavg", "rb") as file:
-            tasks = int(file.read().split()[3].partition(b"/")[2])
+        facts = read("/proc/meminfo")
+        total, available, shared = (_field(facts, name) << 10 for name in (b"MemTotal:", b"MemAvailable:", b"Shmem:"))
+        tasks = int(read("/proc/loadavg").split()[3].partition(b"/")[2])
     except (OSError, ValueError, IndexError):
         pass
-    return Machine(found[b"MemTotal"], found[b"MemAvailable"], found[b"Shmem"], tasks)
+    return Machine(total, available, shared, tasks)
+
+
+def _field(facts: bytes, name: bytes) -> int:
+    """The number after a name at a line's beginning; 0 where there is none. Raises ValueError."""
+    lines = b"\n" + facts
+    at = lines.find(b"\n" + name)
+    return int(lines[at + len(name) + 1 :].split(None, 1)[0]) if at >= 0 else 0
 
 
 def reset_peak(pid: int) -> None:
     """Begin a new measure of the highest memory use, where the kernel lets us."""
     try:
-        with open(f"/proc/{pid}/clear_refs", "w") as file:
-            file.write("5")
+        fd = os.open(f"/proc/{pid}/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(fd, b"5")
     except OSError:
         pass
+    finally:
+        os.close(fd)
 
 
 def peak(pid: int) -> int:
     """Highest resident bytes since `reset_peak`; 0 where it cannot be told."""
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) << 10
+        return _field(read(f"/proc/{pid}/status"), b"VmHWM:") << 10
     except (OSError, ValueError, IndexError):
-        pass
-    return 0
+        return 0
 
 
 def usage(pids: list[int]) -> tuple[float, int]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import mapped, wayout
+from .stage import Entrance, enter
 
 SECCOMP_HERE = "@seccomp@"
 OPEN_HERE = "@open:"
@@ -62,6 +63,7 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
     if backend not in ("bubblewrap", "container", "landlock", "seatbelt", "host"):
         raise ValueError(f"unknown backend {backend!r}")
     if backend == "container":
+        go_on_stage(launch, backend)
         close_others(keep)
         become_stand_in(launch, keep)
         return
@@ -72,18 +74,32 @@ def apply(launch: dict[str, Any], keep_fds: set[int]) -> None:
         launch["env"] = {k: v.replace(PROXY_HERE, str(port)) for k, v in launch["env"].items()}
         if launch.get("landlock") is not None:
             launch["landlock"]["connect"] = [port]
+    overlays = go_on_stage(launch, backend)
     close_others(keep)
     limit(launch.get("rlimits") or {}, backend)
     if backend == "bubblewrap":
         launch["argv"] = with_descriptors(launch["argv"], launch.get("seccomp") or b"")
         if launch.get("identity"):
-            launch["argv"] = mapped.become(launch["argv"], launch["identity"], keep)
+            launch["argv"] = mapped.become(launch["argv"], launch["identity"], keep, overlays)
     elif backend == "landlock":
         die_with_parent()
         drop_capabilities()
         no_new_privileges()
         restrict(launch.get("landlock") or {})
         install_filter(launch.get("seccomp") or b"")
+
+
+def go_on_stage(launch: dict[str, Any], backend: str) -> list[str]:
+    """Enter the overlays of a staged session; which folders they are over. The keeper has mounted them."""
+    stage = launch.get("stage")
+    if not stage:
+        return []
+    entrance: Entrance | None = launch.get("entrance")
+    if backend != "bubblewrap" or entrance is None:
+        raise ValueError("a staged program needs a mounted stage")
+    enter(entrance)
+    die_with_parent()
+    return [str(top) for top, _layers in stage["folders"]]
 
 
 def become_stand_in(launch: dict[str, Any], keep: set[int]) -> None:

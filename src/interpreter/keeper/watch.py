@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from . import tree
+from .checkpoints import Checkpoints
 from .disk import Disk, Found, amount
 from .execution import Execution
 from .hits import Counts
@@ -49,6 +50,7 @@ class Watched(Protocol):
     launch: dict[str, Any]
     process: Process | None
     current: Execution | None
+    checkpoints: Checkpoints | None
 
     def over(self, text: str, grace: float | None) -> None:
         """The limit that `text` names was reached: what runs has to stop, within `grace` seconds or what is usual."""
@@ -138,7 +140,7 @@ class Watch:
     def spare(self) -> None:
         """End everything but the kernel itself."""
         if self._kernel.process:
-            self._kernel.process.thin(self._core)
+            self._thin(self._kernel.process)
             tree.thaw(list(self._core))
 
     # --- looking
@@ -204,6 +206,13 @@ class Watch:
         elif most and cpu > most:
             self._over(process, f"cpu: {most:g} s allowed, {cpu:.3g} s used", thin=self._kernel.current is None)
         return members
+
+    def room(self) -> int | None:
+        """Bytes of memory that are left of the limit; None where there is none."""
+        limit, process = self._bounds.get("memory"), self._kernel.process
+        if not limit or process is None:
+            return None
+        return max(0, int(limit) - process.usage(process.members())[1])
 
     def _memory(self, process: Process, members: list[int], resident: int) -> str:
         limit = self._bounds.get("memory")
@@ -286,10 +295,16 @@ class Watch:
 
     # --- acting
 
+    def _thin(self, process: Process) -> int:
+        ended = process.thin(self._core)
+        if self._kernel.checkpoints:
+            self._kernel.checkpoints.cut_short()
+        return ended
+
     def _over(self, process: Process, text: str, *, thin: bool = True, grace: float | None = None) -> None:
         execution = self._kernel.current
         again = bool(execution and execution.reason == "limit")
-        ended = process.thin(self._core) if thin else 0
+        ended = self._thin(process) if thin else 0
         if text.startswith("memory"):
             limit = self._bounds.get("memory")
             # What is still too large now is the kernel itself.

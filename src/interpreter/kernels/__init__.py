@@ -1,6 +1,6 @@
 """Languages with state: kernels, started and watched by the session's keeper."""
 
-from .contracts import Hello, KernelOptions, Running, Sink, Walls
+from .contracts import Hello, KernelOptions, Restored, Running, Sink, Walls
 from .kernels import Kernels
 
-__all__ = ["Hello", "KernelOptions", "Kernels", "Running", "Sink", "Walls"]
+__all__ = ["Hello", "KernelOptions", "Kernels", "Restored", "Running", "Sink", "Walls"]

@@ -6,9 +6,12 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..errors import InterpreterError
 from ..text.clean import clean_text
 from ..types.actions import Completion
+from ..types.base import to_json
 from ..types.events import NetworkAttempt
+from .contracts import NetworkWatch, Sink
 
 
 def cleaned(completion: Completion) -> Completion:
@@ -56,3 +59,31 @@ def attempt_of(event: dict[str, Any]) -> NetworkAttempt:
         reason=clean_text(str(event.get("reason", "")))[:300],
         count=max(1, int(event.get("count", 1))),
     )
+
+
+async def answered(sink: Sink, event: dict[str, Any]) -> dict[str, Any]:
+    """The keeper's op that answers what code asks for: a line of input (none where nobody answers), or a tool."""
+    execution = event["execution"]
+    if event["event"] == "tool":
+        call = int(event["call"])
+        try:
+            text = await sink.call_tool(call, str(event["name"]), str(event["arguments"]))
+        except InterpreterError as error:
+            text = to_json({"ok": False, "error": str(error)}).decode()
+        return {"op": "tool", "execution": execution, "call": call, "text": text}
+    try:
+        line = await sink.ask_input(clean_text(event["prompt"]), event["secret"])
+    except InterruptedError:
+        line = None
+    return {"op": "input", "execution": execution, "text": line}
+
+
+async def judged(watch: NetworkWatch | None, event: dict[str, Any]) -> dict[str, Any]:
+    """The op that says whether a host may be reached that a broker asks for, and by whose word; all of it began inside
+    the walls.
+    """
+    allow, by = False, "nobody can be asked"
+    if watch is not None:
+        host, method = clean_text(str(event["host"]))[:255], clean_text(str(event["method"]))[:16]
+        allow, by = await watch.ask(host, int(event["port"]), method)
+    return {"op": "network", "question": event["question"], "allow": allow, "by": by}

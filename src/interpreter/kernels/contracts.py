@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from ..types.actions import Completion, Display
 from ..types.base import Value
-from ..types.events import NetworkAttempt
-from ..types.walls import Launch
+from ..types.events import NetworkAttempt, Unsaved
+from ..types.walls import CheckpointLimits, Launch
 
 
 class Sink(Protocol):
@@ -22,6 +22,14 @@ class Sink(Protocol):
 
     async def ask_input(self, prompt: str, secret: bool) -> str | None:
         """The program asks for a line; None: nobody answers."""
+        ...
+
+    async def call_tool(self, number: int, name: str, arguments: str) -> str:
+        """The program calls a tool, or with an empty name asks which there are; the answer is JSON. May raise
+        InterpreterError, which the program is told.
+
+        `arguments`: JSON of `args` and `kwargs`, as the program claims; `number`: of its calls, chosen by the keeper.
+        """
         ...
 
 
@@ -60,8 +68,14 @@ class KernelOptions(Value):
     """Paths of that environment that the walls must let through for reading."""
     grace: float = 3.0
     """Seconds that an execution has to stop when asked, before its kernel is ended."""
+    tools: bool = False
+    """Whether shells get the way to the session's tools; other kernels have it at no cost."""
     startup: float = 20.0
     """Seconds until the keeper must answer."""
+
+    checkpoints: CheckpointLimits = CheckpointLimits()
+    checkpoint_folder: str = ""
+    """Where checkpoints go; empty: there are none."""
 
 
 class Running(Value):
@@ -70,6 +84,8 @@ class Running(Value):
     execution: str
     kernel: str
     asked: dict[str, Any] | None = None
+    size: int = 0
+    """Bytes of its output that lie on the disk; what comes after them is told live."""
 
 
 class KernelFacts(Value):
@@ -91,3 +107,19 @@ class Hello(Value):
     completions: tuple[Completion, ...] = ()
     """Ended, and not yet collected."""
     running: tuple[Running, ...] = ()
+    checkpoints: tuple[dict[str, Any], ...] = ()
+    """Events of those that were saved and not collected."""
+
+
+class Restored(Value):
+    """What `Kernels.restore` brought back into a new kernel."""
+
+    language: str
+    kernel: str
+    execution: str
+    """After which execution the state is."""
+    names: int = 0
+    missing: tuple[Unsaved, ...] = ()
+    """What the checkpoint never held, and what could not be loaded."""
+    failed: tuple[str, ...] = ()
+    """Why the checkpoints that were tried before this one did not come back."""

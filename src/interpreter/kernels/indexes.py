@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -17,13 +16,15 @@ from urllib.parse import unquote, urlsplit
 
 from interpreter.types.base import Value
 
+from ..text.expression import expression
+
 SETTINGS = (
     "index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "client-cert", "timeout",
     "default-timeout", "retries", "constraint", "pre", "prefer-binary",
 )  # fmt: skip
 _APPENDED = ("extra-index-url", "find-links", "trusted-host", "constraint")
 _FILES = ("cert", "client-cert", "constraint")
-_PIPS_OWN = re.compile(r'PyPI = PackageIndex\(\s*"https://([^/"]+)/?",\s*file_storage_domain="([^"]+)"')
+_PIPS_OWN = expression(r'PyPI = PackageIndex\(\s*"https://([^/"]+)/?",\s*file_storage_domain="([^"]+)"')
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 

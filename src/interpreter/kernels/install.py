@@ -30,19 +30,20 @@ from interpreter.types.events import Progress
 from interpreter.types.rules import NetworkRules
 from interpreter.types.walls import MIB, BackendName, Launch, Limits, Profile
 
+from ..text.expression import expression
 from .environments import PythonEnvironment
 from .indexes import IndexSettings, index_settings
 
 TIMEOUT = 1800.0
 """Seconds for one install; large wheels over slow lines take minutes."""
 _KEPT_LINES = 200
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-_TOLD = re.compile(
+_CONTROL = expression(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_RAW_PROGRESS = expression(r"Progress (\d+) of (\d+)")
+_TOLD = expression(
     r"ERROR|WARNING|Collecting |Downloading |Using cached |Installing |Successfully |Looking in |Could not "
     r"|Found existing |Requirement already "
 )
-_REQUIRES = re.compile(r"PYTHON_REQUIRES = \((\d+), (\d+)\)")
+_REQUIRES = expression(r"PYTHON_REQUIRES = \((\d+), (\d+)\)")
 Reason = Literal[
     "", "unknown", "version", "conflict", "network", "refused", "space", "denied", "timeout", "walls", "failed"
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import errno
 import os
@@ -13,10 +14,11 @@ from typing import Any
 import msgspec
 
 from ..aio.processes import Started, start_keeper
-from ..errors import KeeperLost, KernelError
+from ..errors import KeeperLost, KernelError, SandboxUnavailable
 from ..text.i18n import _
+from ..types.walls import Launch
 
-VERSION = 1
+VERSION = 2
 LONGEST_SOCKET = 100
 
 
@@ -78,14 +80,31 @@ class Link(asyncio.Protocol):
 
     async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Raises Refusal, and KeeperLost when the keeper is gone."""
+        return await self.post(op, **fields)
+
+    def post(self, op: str, **fields: Any) -> asyncio.Future[dict[str, Any]]:
+        """The request on its way; the reply comes as `ask` tells it. Raises KeeperLost."""
         if self._transport is None:
             raise lost()
         self._next += 1
         waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[self._next] = waiting
-        body = msgspec.json.encode({"op": op, "n": self._next, **fields})
-        self._transport.write(len(body).to_bytes(4, "big") + body)
-        return await waiting
+        self._send(self._transport, self._next, op, fields)
+        return waiting
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """A request whose reply nobody waits for; a keeper that is gone need not be told."""
+        if self._transport is not None:
+            self._send(self._transport, 0, op, fields)
+
+    def _send(self, transport: asyncio.Transport, number: int, op: str, fields: dict[str, Any]) -> None:
+        body = msgspec.json.encode({"op": op, "n": number, **fields})
+        transport.write(len(body).to_bytes(4, "big") + body)
+
+    async def end(self, seconds: float) -> bool:
+        """Returns when the keeper has closed the connection, at the latest after so long; whether it has."""
+        await asyncio.wait((self.ended,), timeout=seconds)
+        return self.ended.done()
 
     def close(self) -> None:
         if self._transport:
@@ -99,6 +118,42 @@ def lost() -> KeeperLost:
     )
 
 
+def not_started(language: str, error: Refusal) -> KernelError | SandboxUnavailable:
+    """What to say where a kernel could not be born."""
+    if error.kind == "stage":
+        return SandboxUnavailable(
+            _("Staged mode is not possible here: {reason}", reason=error.reason),
+            _("Nothing was run and nothing was changed. The session's files can lie on another file system "
+              "(INTERPRETER_HOME); without --stage, programs write to the folder itself."),
+        )  # fmt: skip
+    return KernelError(
+        _("The {language} kernel could not be started: {reason}", language=language, reason=error.reason),
+        _("`interpreter doctor` shows what is missing."),
+    )
+
+
+async def on_stage(link: Link, launch: Launch, seconds: float, most: int) -> tuple[int, bytes]:
+    """Run a program of ours on the session's stage; its status, and what it printed, at most so much of it.
+
+    Raises TimeoutError, KernelError, SandboxUnavailable.
+    """
+    try:
+        said = await link.ask("on_stage", launch=launch, seconds=seconds, most=most)
+    except Refusal as error:
+        if error.kind == "stage":
+            raise not_started("", error) from error
+        raise KernelError(_("Nothing can be looked at on the stage: {reason}", reason=error.reason)) from error
+    if said["late"]:
+        raise TimeoutError
+    return int(said["status"]), base64.b64decode(said["output"])
+
+
+ENDING = 90.0
+"""Seconds that a keeper which is ending may take: more than the deadline of a last checkpoint."""
+AGAIN = 0.25
+"""Seconds after which another one is started where the folder was owned and nobody listens."""
+
+
 async def connect(
     run_dir: Path,
     on_event: Callable[[dict[str, Any]], None],
@@ -110,15 +165,21 @@ async def connect(
 
     Raises KeeperLost when none answers in time.
     """
-    fresh = False
+    fresh = owned = False
     started: Started | None = None
+    loop, again = asyncio.get_running_loop(), 0.0
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as limit:
             for patience in (0.05, 0.2, None):
                 link = await _try(run_dir, on_event, on_lost)
                 while link is None:
-                    started = started or start_keeper(run_dir)
+                    if started is None or loop.time() >= again:
+                        started, again = start_keeper(run_dir), loop.time() + AGAIN
                     fresh = await _listening(started)
+                    if not fresh and not owned:
+                        # Another owns the folder: it is on its way, or it saves variables for the last time and ends.
+                        owned = True
+                        limit.reschedule(loop.time() + ENDING)
                     link = await _try(run_dir, on_event, on_lost)
                 token = (run_dir / "token").read_text(encoding="ascii").strip()
                 try:

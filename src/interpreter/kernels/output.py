@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..text.clean import clean_text
 from ..text.cut import head_tail, join_cut
@@ -17,6 +19,45 @@ Stream = Literal["stdout", "stderr"]
 STREAMS: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 RECORD = struct.Struct(">BQ")
 CHUNK = 1 << 20
+EARLY = 2_000
+"""Pieces of output that are held for whoever will watch; the oldest give way."""
+REPLAYED = 1 << 16
+"""Bytes of an output that are shown again to who comes back."""
+
+
+class Listener(Protocol):
+    """As much of `contracts.Sink` as is needed here."""
+
+    def output(self, stream: str, data: bytes, skipped: int) -> None: ...
+
+
+def replay(ref: OutputRef, sink: Listener, most: int = REPLAYED) -> None:
+    """Show the end of what was printed. An output that cannot be read is not shown; it stays where it is."""
+    start = max(0, ref.size - most)
+    skipped, shown = start, start
+    try:
+        for stream, offset, length in segments(ref):
+            first = max(offset, start)
+            if data := read_output(ref, first, offset + length - first):
+                sink.output(stream, data, skipped)
+                skipped, shown = 0, offset + length
+        if rest := read_output(ref, shown, ref.size - shown):
+            sink.output("stdout", rest, skipped)
+    except OSError:
+        return
+
+
+def left_output(path: Path) -> OutputRef:
+    """An output that nobody has closed the books of; empty where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return OutputRef()
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return OutputRef()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return OutputRef(path=str(path), size=file.tell(), sha256=digest)
 
 
 def read_output(ref: OutputRef, offset: int, length: int) -> bytes:

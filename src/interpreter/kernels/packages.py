@@ -12,6 +12,8 @@ from pathlib import Path
 from interpreter.text.i18n import _
 from interpreter.types.base import Value
 
+from ..text.expression import expression
+
 _TABLE = Path(__file__).with_name("import_names.txt")
 
 
@@ -43,7 +45,7 @@ _PROJECT_LIKE = frozenset({
 })  # fmt: skip
 """Names that projects give to their own files; the packages of that name on an index are never what is meant."""
 
-_REQUIREMENT = re.compile(
+_REQUIREMENT = expression(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)(?P<extras>\[[A-Za-z0-9 ,._-]{0,99}\])?"
     r"(?P<version>(?:\s*(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]{1,64}\s*(?:,|$)){0,8})"
 )

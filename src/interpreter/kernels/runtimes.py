@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +17,15 @@ from msgspec import structs
 from ..errors import LanguageMissing
 from ..text.i18n import _
 from ..types.base import Value, to_json
-from ..types.languages import title
+from ..types.languages import LANGUAGES, title
 from . import jupyter, recipes
 from .contracts import KernelOptions
 
 GUEST = Path(__file__).parent.parent / "guest"
-PYTHON_PARTS = ("errors", "magics", "display", "context", "hooks", "streams", "sql", "ipython")
+PYTHON_PARTS = (
+    "errors", "magics", "display", "context", "hooks", "streams", "sql", "ipython", "async", "state", "state_values",
+    "state_pickle", "state_save", "state_facts", "state_load", "tools",
+)  # fmt: skip
 
 
 class Runtime(Value):
@@ -33,9 +38,11 @@ class Runtime(Value):
     driver: str = ""
     """The guest's source text."""
     parts: dict[str, str] = {}
-    """Further source texts, for dialect json."""
+    """Further source texts."""
     env: dict[str, str] = {}
     readable: tuple[str, ...] = ()
+    saves: bool = True
+    """Whether its guest can save its state, and take one."""
     extra: dict[str, Any] = {}
     """Further fields of each `execute` request."""
 
@@ -47,8 +54,8 @@ def guest_source(name: str) -> str:
 
 
 def node_source() -> str:
-    """The Node guest: two files as one function, so that none of its names is a global of the person's."""
-    parts = "".join(guest_source(name) for name in ("node_channel.js", "node_driver.js"))
+    """The Node guest: its files as one function, so that none of its names is a global of the person's."""
+    parts = "".join(guest_source(f"node_{name}.js") for name in ("channel", "state", "restore", "tools", "driver"))
     return f"'use strict';\n(() => {{\n{parts}}})();\n"
 
 
@@ -75,7 +82,18 @@ def shell_runtime(options: KernelOptions) -> Runtime:
             driver = guest_source(f"{name}_driver.sh")
             argv = (program, *arguments)
             readable = (*options.readable, *reach(program))  # `python3` and `pip` there are the environment's
-            return Runtime(language="shell", dialect="bash", argv=argv, driver=driver, readable=readable)
+            saves = name == "bash"
+            return Runtime(
+                language="shell",
+                dialect="bash",
+                argv=argv,
+                driver=driver,
+                parts={"state": guest_source("bash_state.sh"), **({"tools": ""} if options.tools else {})}
+                if saves
+                else {},
+                readable=readable,
+                saves=saves,
+            )
     raise missing("shell")
 
 
@@ -115,8 +133,29 @@ def program_runtime(language: str, which: recipes.Which = shutil.which) -> Runti
         driver=recipe.script,
         env=env,
         readable=readable,
+        saves=False,
         extra={"display": recipe.display} if recipe.display else {},
     )
+
+
+FRESH = "fresh "
+"""Before a language's name: a new process inside walls of its own for each execution, so that nothing which other code
+of the session has defined, set or left running takes part."""
+FRESH_SCRIPTS = {
+    "shell": """{{ c=$(cat <&9; echo x); exec </dev/null 8>&- 9<&-; exec {program} -c "${{c%x}}"; }}\n""",
+    "python": """{{ c=$(cat <&9; echo x); exec </dev/null 8>&- 9<&-; exec {program} -I -S -c "${{c%x}}"; }}\n""",
+}
+
+
+def fresh_runtime(language: str, options: KernelOptions) -> Runtime:
+    """Raises LanguageMissing."""
+    found = OWN[language](options)
+    words = " ".join(shlex.quote(word) for word in found.argv if word != "-")
+    script = FRESH_SCRIPTS[language].format(program=words)
+    return Runtime(
+        language=FRESH + language, dialect="program", argv=("/bin/sh",), driver=script, readable=found.readable,
+        saves=False,
+    )  # fmt: skip
 
 
 def reach(program: str) -> tuple[str, ...]:
@@ -150,11 +189,49 @@ def find_runtime(language: str, options: KernelOptions, *, sockets: bool = True)
     """
     if language in OWN:
         return OWN[language](options)
+    if language.startswith(FRESH):
+        return fresh_runtime(language.removeprefix(FRESH), options)
     if language == "html" and not sockets:
         return program_runtime(language, {"cat": shutil.which("cat")}.get)  # browsers speak with themselves by sockets
     # A kernel keeps its state, a program does not.
     spec = jupyter.find(language) if sockets else None
     return jupyter_runtime(language, spec) if spec else program_runtime(language)
+
+
+class Runtimes:
+    """What was found for each language; looked for once."""
+
+    def __init__(self, options: KernelOptions, *, sockets: bool) -> None:
+        self._options, self._sockets = options, sockets
+        self._found: dict[str, Runtime] = {}
+
+    def find(self, language: str) -> Runtime:
+        """Raises LanguageMissing."""
+        if language not in self._found:
+            self._found[language] = find_runtime(language, self._options, sockets=self._sockets)
+        return self._found[language]
+
+    def lend_tools(self) -> None:
+        """Shells get the way to the session's tools from now on."""
+        self._options = structs.replace(self._options, tools=True)
+        self._found.pop("shell", None)
+
+    def available(self) -> dict[str, str]:
+        """Languages that can be run here, and with what program."""
+        found: dict[str, str] = {}
+        for language in LANGUAGES:
+            with suppress(LanguageMissing):
+                runtime = self.find(language.name)
+                found[language.name] = runtime.argv[0] if runtime.dialect != "program" else language.title
+        return found
+
+    def missing(self, language: str) -> str:
+        """What to install for a language that cannot be run; empty when it can."""
+        try:
+            self.find(language)
+        except LanguageMissing as error:
+            return str(error)
+        return ""
 
 
 def jupyter_runtime(language: str, spec: jupyter.KernelSpec) -> Runtime:
@@ -164,6 +241,7 @@ def jupyter_runtime(language: str, spec: jupyter.KernelSpec) -> Runtime:
         argv=(sys.executable, "-"),
         driver=guest_source("jupyter_driver.py"),
         parts={"spec": to_json(spec).decode()},
+        saves=False,
         readable=jupyter.readable(spec),
     )
 

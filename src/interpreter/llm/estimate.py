@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from ..text.expression import expression
 
-TOKEN = re.compile(
+TOKEN = expression(
     r"[A-Z]?[a-z]{1,7}"  # a word, or a piece of a long one
     r"|[A-Z]{1,3}"
     r"|[!-/:-@\[-`{-~]{1,2}"  # marks, which go in pairs at best
@@ -13,7 +13,7 @@ TOKEN = re.compile(
     r"|[^\x00-\x7f]"  # a Chinese character, and the like
     r"|[\x00-\x08\x0b-\x1f\x7f]"
 )
-WIDE = re.compile("[\U00010000-\U0010ffff]")
+WIDE = expression("[\U00010000-\U0010ffff]")
 """Emoji and rare characters are spelt in three bytes or four."""
 SAMPLE = 100_000
 """Characters that are counted; what is longer is estimated from them."""

@@ -24,29 +24,30 @@ from interpreter.errors import (
 )
 from interpreter.text.i18n import _
 
+from ..text.expression import expression
 from .transport import Target
 
 LONGEST = 400
 """Characters of a server's own words that are passed on."""
-OVERFLOW = re.compile(
+OVERFLOW = expression(
     r"context_length_exceeded|exceed_context_size|maximum context length|context (length|window|size)"
     r"|prompt is too long|input is too long|too many (input )?tokens|maximum model length|max_model_len"
     r"|exceeds the (limit|maximum) .{0,40}tokens|reduce the length",
     re.IGNORECASE,
 )
-WINDOW = re.compile(
+WINDOW = expression(
     r"(?:(?:maximum|available) )?(?:context|model) (?:length|window|size)s?(?: is| of|:)?(?: only)? *\(?(\d{3,7})(?!\d)"
     r"|(?:n_ctx|max_model_len)\W{0,4}(\d{3,7})(?!\d)",
     re.IGNORECASE,
 )
 """The window itself among a server's words; the other numbers there say what was asked for."""
-NO_TOOLS = re.compile(
+NO_TOOLS = expression(
     r"does not support (tools|function)|tool[ _-]?choice|tool-call-parser|tools?['\"`]? (param|is not|are not|field)"
     r"|['\"`]tools['\"`]|tools?\.|function calling|jinja|chat template|template (error|render)",
     re.IGNORECASE,
 )
-QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
-NO_MODEL = re.compile(r"model", re.IGNORECASE)
+QUOTA = expression(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
+NO_MODEL = expression(r"model", re.IGNORECASE)
 
 
 def unreachable(target: Target, error: BaseException, seconds: float) -> ModelError:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from interpreter.errors import MalformedAnswer, ModelError, ToolsRefused
+from interpreter.errors import ContextExceeded, MalformedAnswer, ModelError, ToolsRefused
 from interpreter.text.i18n import _
 from interpreter.types.messages import Answer, ModelRequest, Piece, ServerFacts
 
@@ -23,6 +23,8 @@ from .wire import Encoder
 
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more gets no retry."""
+FORM_REFUSED = (400, 404, 422, 500, 501)
+"""What servers say that do not take `response_format`, or not this schema."""
 
 
 class Refused(Exception):
@@ -138,6 +140,10 @@ class HttpModel:
                     _("Set tools to auto or off, or start the server with a tool-call parser."),
                 )
             raise Refused(field, error)
+        bound = request.response_schema is not None and "response_format" not in self._dropped
+        if bound and exchange.status in FORM_REFUSED and not isinstance(error, ContextExceeded):
+            # The answer is checked on this side anyway.
+            raise Refused("response_format", error)
         if field and field != "tools" and field not in self._dropped:
             raise Refused(field, error)
         raise error

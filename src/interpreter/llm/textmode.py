@@ -49,13 +49,21 @@ def as_text(message: Message) -> Message:
     return message
 
 
+def plain(arguments: str) -> Any:
+    """The arguments as the object that they say, where they do."""
+    try:
+        return msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return arguments
+
+
 def block(call: ToolCall) -> str:
     """An earlier call as the text that would ask for the same."""
     try:
         arguments: Any = msgspec.json.decode(call.arguments)
         language, code = str(arguments["language"]), str(arguments["code"])
     except (msgspec.DecodeError, KeyError, TypeError, IndexError, RecursionError):
-        body = msgspec.json.encode({"name": call.name, "arguments": call.arguments}).decode()
+        body = msgspec.json.encode({"name": call.name, "arguments": plain(call.arguments)}).decode()
         return f"<tool_call>{body}</tool_call>"
     fence = "```"
     while fence in code:

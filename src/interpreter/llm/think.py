@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from ..text.expression import expression
 
-OPEN = re.compile(r"\s*<(think|thinking)>")
-COULD_OPEN = re.compile(r"\s*(<|<t|<th|<thi|<thin|<think|<thinki|<thinkin|<thinking)?")
-CLOSE = re.compile(r"</(?:think|thinking)>")
-LONE_CLOSE = re.compile(r"</(?:think|thinking)>[ \t]*(?:\n\s*|$)")
+OPEN = expression(r"\s*<(think|thinking)>")
+COULD_OPEN = expression(r"\s*(<|<t|<th|<thi|<thin|<think|<thinki|<thinkin|<thinking)?")
+CLOSE = expression(r"</(?:think|thinking)>")
+LONE_CLOSE = expression(r"</(?:think|thinking)>[ \t]*(?:\n\s*|$)")
 LONGEST_CLOSE = len("</thinking>")
 
 

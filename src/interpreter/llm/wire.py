@@ -8,7 +8,6 @@ with the conversation.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,11 @@ import msgspec
 
 from interpreter.types.messages import ImagePart, Message, ModelRequest, TextPart, ToolCall, ToolSpec
 
+from ..text.expression import expression
 from .textmode import as_text, instructions
 
 encode = msgspec.json.encode
-BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+BAD_NAME = expression(r"[^a-zA-Z0-9_-]")
 
 
 class Encoder:
@@ -43,7 +43,7 @@ class Encoder:
             head["tools"] = [tool(t, strict="strict" not in dropped) for t in request.tools]
             if request.tool_choice != "auto":
                 head["tool_choice"] = request.tool_choice
-        if request.response_schema is not None:
+        if request.response_schema is not None and "response_format" not in dropped:
             schema = {"name": "answer", "schema": request.response_schema, "strict": True}
             head["response_format"] = {"type": "json_schema", "json_schema": schema}
         found = self._messages(request) or [b""]

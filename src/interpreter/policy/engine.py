@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..types.rules import Circumstances, Decision, Reason, Verdict
 from .facts import Call, Command, Reading
-from .match import MAYBE, NO, YES, command_covered, command_fits, host_fits, name_fits, of_program, word_fits
-from .operations import branches_of, contexts_of, hosts_of, namespaces_of
+from .match import MAYBE, NO, YES, bars_only, command_covered, command_fits, host_fits, name_fits, of_program, word_fits
+from .operations import branches_of, contexts_of, hosts_of, in_a_cluster, namespaces_of
 from .paths import Ground, lies_in, path_fits
 from .rules import STRICTNESS, Rule, strictest
 
@@ -127,7 +127,7 @@ def _words_fit(rule: Rule, command: Command) -> int:
     return max((command_fits(one, command.words) for one in patterns), default=NO)
 
 
-def _circumstances_fit(rule: Rule, command: Command) -> int:
+def _circumstances_fit(rule: Rule, command: Command, *, allowing: bool = False) -> int:
     sure = YES
     if rule.through:
         sure = min(sure, max((name_fits(rule.through, one.rpartition("/")[2]) for one in command.through), default=NO))
@@ -143,7 +143,12 @@ def _circumstances_fit(rule: Rule, command: Command) -> int:
         (rule.context, contexts_of),
     ):
         if patterns and sure:
-            sure = min(sure, max((name_fits(patterns, one) for one in values(command.words)), default=NO))
+            found = values(command.words)
+            if not found and not allowing and bars_only(patterns) and in_a_cluster(command.words):
+                found = ("",)  # it works somewhere, and does not say that it is there
+            # What is allowed has to be so for every name in it; one that is not is enough for a refusal.
+            fitting = [name_fits(patterns, one) for one in found]
+            sure = min(sure, min(fitting, default=NO) if allowing else max(fitting, default=NO))
     return sure
 
 
@@ -177,7 +182,7 @@ def allows(rule: Rule, subject: Subject, ground: Ground) -> int:
             return NO
         if rule.command and not any(command_covered(one, subject.words) for one in rule.command):
             return NO
-        if _circumstances_fit(rule, subject) != YES:
+        if _circumstances_fit(rule, subject, allowing=True) != YES:
             return NO
     folder = subject.folder if isinstance(subject, Command) else ""
     for patterns, paths in ((rule.deletes, subject.deletes), (rule.writes, subject.writes)):

@@ -42,6 +42,7 @@ def load_policy(
     command_line: tuple[Path, ...] = (),
     trusted: bool | Trusted = False,
     learned: tuple[Path, ...] = (),
+    skills: tuple[Path, ...] = (),
     session: tuple[str, ...] = (),
     check: bool = True,
 ) -> Policy:
@@ -49,7 +50,7 @@ def load_policy(
 
     `trusted` says whether the project's file may loosen, or decides it from its path and bytes. `session` holds rules
     as `Policy.narrow_rule` gives them, `learned` files of such rules: they count for one session alone. `check=False`
-    leaves out the rules' examples.
+    leaves out the rules' examples. `skills` are files of skills in use: they may only ask and refuse.
     Raises PolicyError: a file that cannot be understood, an example that fails, a file of the administrator's that
     others can write, an attempt to loosen what may not be loosened.
     """
@@ -62,6 +63,7 @@ def load_policy(
     if project is not None and _is_there(project):
         _check_inside(project)
         loaded.append(_load(project, "project", trusted))
+    loaded += [_load(path, "skill", False) for path in skills]
     loaded += [_load(Path(path), "command line", True) for path in command_line]
     loaded += [_load(path, "session", True) for path in learned if path.exists()]
     for number, text in enumerate(session, 1):
@@ -138,7 +140,7 @@ def _together(loaded: list[Loaded]) -> Policy:
             if one.layer == "administrator":
                 firm.add(rule.name)
             if not one.trusted and rule.decision == "allow":
-                notes.append(_untrusted(rule.place, rule.name))
+                notes.append(_untrusted(rule.place, rule.name, one.layer))
                 continue
             if not one.trusted:
                 rule = _only_tightening(rule)
@@ -162,7 +164,9 @@ def _only_tightening(rule: Rule) -> Rule:
     return Rule(**fields)
 
 
-def _untrusted(place: str, name: str) -> str:
+def _untrusted(place: str, name: str, layer: Layer) -> str:
+    if layer == "skill":
+        return _("`{name}` does not count: a skill's rules may only ask and refuse.", name=name)
     return _(
         "{place}: `{name}` does not count, because this folder is not trusted: interpreter policy trust",
         place=place,
@@ -174,6 +178,9 @@ def _lift(one: Loaded, rules: dict[str, Rule], firm: set[str], notes: list[str])
     """Take out the built-in rules that a file of the administrator's or the person's names."""
     named = [(item.text(), item) for item in one.file.disable] + list(one.file.replace)
     for name, item in named:
+        if one.layer == "skill":
+            notes.append(_untrusted("", name, one.layer))
+            continue
         if one.layer == "project":
             notes.append(
                 _(
@@ -213,7 +220,7 @@ def _network(loaded: list[Loaded], notes: list[str]) -> NetworkRules:
             bounds = network.allow
         if not one.trusted:
             if network.allow or network.credentials:
-                notes.append(_untrusted(str(one.path), "network"))
+                notes.append(_untrusted(str(one.path), "network", one.layer))
             said = said if said != "allow" else None
         else:
             for host in network.allow:
@@ -241,7 +248,9 @@ def _grants(loaded: list[Loaded], notes: list[str]) -> tuple[tuple[str, str], ..
     for one in loaded:
         for item in one.file.grants:
             place = f"{one.path}:{item.line}"
-            if one.layer == "project":
+            if one.layer == "skill":
+                notes.append(_untrusted("", item.text(), one.layer))
+            elif one.layer == "project":
                 notes.append(_("{place}: a project's file cannot open `{name}`.", place=place, name=item.text()))
             else:
                 found.setdefault(item.text(), place)

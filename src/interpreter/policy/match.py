@@ -162,8 +162,16 @@ def flag_covers(alternatives: Sequence[str], word: str) -> bool:
 
 
 def name_fits(patterns: Sequence[str], name: str) -> int:
-    """A dotted name, a branch, a namespace, a context."""
-    return max((word_fits((pattern,), name) for pattern in patterns), default=NO)
+    """A dotted name, a branch, a namespace, a context. `!x` is every name but `x`; beside others it takes from them."""
+    barred = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    sure = max((word_fits((pattern,), name) for pattern in wanted), default=YES if barred else NO)
+    return min(sure, YES - max((word_fits((pattern,), name) for pattern in barred), default=NO))
+
+
+def bars_only(patterns: Sequence[str]) -> bool:
+    """Whether they say which names are not meant, and nothing else."""
+    return bool(patterns) and all(pattern.startswith("!") for pattern in patterns)
 
 
 def host_fits(patterns: Sequence[str], host: str) -> int:

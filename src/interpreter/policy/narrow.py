@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..types.rules import Verdict
+from ..types.tooling import Declaration, read_call
 from .engine import HARMFUL_VARIABLES, HARMLESS_WRAPPERS
 from .facts import UNKNOWN, Command, Reading
 from .match import word_fits
@@ -41,6 +42,27 @@ def narrow_rule(rules: Sequence[Rule], language: str, code: str, verdict: Verdic
     if verdict.decision == "allow":
         return "", ()  # a rule for a whole language would be no narrow one: such a yes holds for the session
     return _for_calls(reading, language, verdict)
+
+
+def narrow_call(
+    rules: Sequence[Rule], code: str, verdict: Verdict, declared: Mapping[str, Declaration]
+) -> tuple[str, tuple[str, ...]]:
+    """The same for a call of a tool: its name, and the targets that this call has."""
+    by_name = {rule.name: rule for rule in rules}
+    firm = [one for one in verdict.reasons if one.decision != "allow" and not _yields(by_name.get(one.rule))]
+    if verdict.decision == "deny" or firm:
+        return "", ()
+    called = read_call(code)
+    declaration = declared.get(called.tool)
+    named = [target.parameter for target in declaration.targets] if declaration is not None else []
+    given = {name: called.arguments[name] for name in named if isinstance(called.arguments.get(name), str)}
+    name = "allow-" + re.sub(r"[^a-z0-9]+", "-", called.tool.lower()).strip("-")[:40]
+    mark = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:6]
+    lines = [f"- name: {name}-{mark}", "  decision: allow", '  reason: "You said always."', f"  tool: {called.tool}"]
+    if given:
+        lines.append("  argument:")
+        lines += [f"    {key}: {json.dumps(escaped(value), ensure_ascii=False)}" for key, value in given.items()]
+    return "\n".join(lines) + "\n", (f"{called.tool} with other values of what is not named here",)
 
 
 def _yields(rule: Rule | None) -> bool:

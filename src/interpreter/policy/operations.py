@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .facts import UNKNOWN, Command
 
 CLUSTER_PROGRAMS = frozenset(("kubectl", "oc", "helm", "k9s", "stern", "kustomize", "argocd", "flux", "istioctl"))
+CLUSTER_VALUED = frozenset((
+    "-n", "--namespace", "--context", "--kube-context", "--kubeconfig", "--cluster", "--user", "-s", "--server", "--as",
+    "--as-group", "--request-timeout", "-v", "--v",
+))  # fmt: skip
+"""Options before a subcommand that take the next word."""
+EVERYWHERE = re.compile(r"-w*Aw*|--all-namespaces(=true)?")
 SERVER_PROGRAMS = frozenset(("psql", "mysql", "mariadb", "mysqladmin", "mysqldump", "pg_dump", "redis-cli", "mongo",
                              "mongosh", "sqlcmd", "clickhouse-client", "ansible", "ansible-playbook"))  # fmt: skip
 PUSH_VALUED = frozenset(("-o", "--push-option", "--repo", "--receive-pack", "--exec"))
@@ -75,8 +82,27 @@ def forced(words: Sequence[str]) -> bool:
     return letters or long or any(spec.startswith(("+", ":")) for spec in specs)
 
 
+def in_a_cluster(words: Sequence[str]) -> bool:
+    """Whether the command has a namespace and a context, also where it names none."""
+    return bool(words) and words[0].rpartition("/")[2] in CLUSTER_PROGRAMS
+
+
+def cluster_words(words: Sequence[str]) -> list[str]:
+    """The subcommand of a command for a cluster and all that follows; nothing where an option before it is not known,
+    because the word after such a one may be its value.
+    """
+    rest = list(words[1:])
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option in CLUSTER_VALUED:
+            rest = rest[1:]
+        elif not re.fullmatch(r"--[\w-]+=.*|-[nsv][^-].*", option):
+            return []
+    return rest
+
+
 def namespaces_of(words: Sequence[str]) -> tuple[str, ...]:
-    """The namespaces that a command names."""
+    """The namespaces that a command names; `*` where it names all of them."""
     name = words[0].rpartition("/")[2] if words else ""
     if name == "kubens":
         return tuple(words[1:2])
@@ -88,6 +114,7 @@ def namespaces_of(words: Sequence[str]) -> tuple[str, ...]:
         if word in ("ns", "namespace", "namespaces"):
             found += plain[at + 1 :]
     found += [word.partition("/")[2] for word in plain if word.startswith(("ns/", "namespace/"))]
+    found += ["*" for word in words if EVERYWHERE.fullmatch(word)]
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..text.expression import expression
 from .facts import UNKNOWN, Call, Reading
 
 STARTS: dict[str, str] = {
@@ -42,7 +43,7 @@ def read_other(language: str, code: str) -> Reading:
     return Reading(calls=(Call(name=f"unread.{language}", arguments=(UNKNOWN,), text=code.splitlines()[line].strip()),))
 
 
-SQL_PARTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|;|[^\s;'\"]+", re.DOTALL)
+SQL_PARTS = expression(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|;|[^\s;'\"]+", re.DOTALL)
 DROPS = ("database", "schema", "table", "role", "user", "index", "view", "tablespace", "keyspace", "collection")
 
 

@@ -9,14 +9,15 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..text.expression import expression
 from .facts import UNKNOWN
 from .match import MAYBE, NO, YES
 
-EVERYTHING = re.compile(r"(\*+|\.\*|\.\[!?\^?\.\]\*|\.\?\?\*|\{.*\*.*\})\Z")
+EVERYTHING = expression(r"(\*+|\.\*|\.\[!?\^?\.\]\*|\.\?\?\*|\{.*\*.*\})\Z")
 """A last part that stands for all that a folder holds."""
-SPECIAL = re.compile("[*?\\[{" + UNKNOWN + "]")
+SPECIAL = expression("[*?\\[{" + UNKNOWN + "]")
 """In a path of the code: a pattern of the shell, or a piece that is not known."""
-DRIVE = re.compile(r"[A-Za-z]:")
+DRIVE = expression(r"[A-Za-z]:")
 
 
 class Ground(NamedTuple):

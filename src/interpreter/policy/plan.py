@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 
+from ..text.expression import expression
 from ..types.rules import Circumstances
 from .code.fold import Fold
 from .code.names import Names
@@ -13,7 +14,7 @@ from .code.python import parsed
 from .engine import HARMFUL_VARIABLES, HARMLESS_WRAPPERS
 from .facts import Command, Reading
 from .match import flag_fits, word_fits
-from .operations import git_words
+from .operations import CLUSTER_PROGRAMS, cluster_words, git_words
 
 PROGRAMS = frozenset((
     "ls", "dir", "tree", "cat", "tac", "nl", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "wc", "cut",
@@ -63,6 +64,12 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
     "journalctl": ("",), "apt": ("list", "show", "search"), "apt-cache": ("search", "show", "policy"),
     "dpkg": ("-l", "-s", "-L", "--list"), "cargo": ("tree", "metadata"), "go": ("list", "version", "env"),
 }  # fmt: skip
+PLAIN_FLAGS = ("--no-pager", "--user", "--system", "--quiet", "-q", "--no-color")
+"""Before a subcommand, and without a value."""
+PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
+    "kubectl": (("rollout", "status"), ("rollout", "history"), ("auth", "can-i")),
+}
+"""Subcommands of subcommands."""
 BUILTINS = frozenset((
     "print", "len", "sorted", "min", "max", "sum", "abs", "round", "range", "enumerate", "zip", "map", "filter",
     "reversed",
@@ -83,7 +90,7 @@ MODULES = frozenset((
     "fnmatch",
     "yaml", "locale", "struct", "uuid", "zoneinfo", "shutil", "gzip",
 ))  # fmt: skip
-METHODS = re.compile(
+METHODS = expression(
     r"(?:read\w*|get\w*|is\w+|has\w*|head|tail|describe|info|mean|median|std|var|sum|count|min|max|unique|nunique|value_counts"
     r"|groupby|agg|aggregate|sort\w*|merge|join|concat|split\w*|rsplit|strip|lstrip|rstrip|lower|upper|title|replace|format"
     r"|startswith|endswith|find\w*|index|items|keys|values|append|extend|add|update|pop|copy|isna|isnull|notna|notnull|fillna"
@@ -102,7 +109,7 @@ METHODS = re.compile(
     r"|defaultdict|OrderedDict|namedtuple|chain|combinations|permutations|product|islice|getmtime|getsize|loadtxt"
     r"|collect|scan_\w+|width|height|equals|unique_counts|memory_usage|select_dtypes|itertuples|iterrows)\Z"
 )
-SED = re.compile(
+SED = expression(
     r"(\d+|\$)?(,(\d+|\$))?[pdq=]|/[^/\n]*/[pd]"
     r"|(\d+(,\d+)?|/[^/\n]*/)?s(/[^/\n]*/[^/\n]*/|\|[^|\n]*\|[^|\n]*\||#[^#\n]*#[^#\n]*#)[gpiI0-9]*"
 )
@@ -147,8 +154,16 @@ def reads(command: Command) -> bool:
             word.startswith(("-c", "--exec-path", "--output", "--ext-diff", "-O")) for word in words[1:]
         ):
             return False
-        plain = next((word for word in rest if not word.startswith("-") or word in SUBCOMMANDS[name]), "")
-        return plain in SUBCOMMANDS[name] if name != "journalctl" else not any("vacuum" in word for word in words)
+        if name in CLUSTER_PROGRAMS:
+            rest = cluster_words(words)
+            if not rest or rest[:2] == ["cluster-info", "dump"]:
+                return False
+            return rest[0] in SUBCOMMANDS[name] or tuple(rest[:2]) in PAIRS.get(name, ())
+        if name == "journalctl":
+            return not any("vacuum" in word for word in words)
+        # An option that is not known may take the next word: what looks like the subcommand would be its value.
+        first = next((word for word in rest if word not in PLAIN_FLAGS), "")
+        return first in SUBCOMMANDS[name]
     if name not in PROGRAMS:
         return False
     if any(flag_fits((flag,), word) for flag in NOT_WITH.get(name, ()) for word in words[1:]):

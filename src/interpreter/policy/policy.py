@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -10,8 +11,9 @@ from typing import Any, cast
 
 from ..types.base import Value
 from ..types.rules import Circumstances, NetworkRules, Reason, Verdict
-from .engine import WHOLE, Match, conclude, judge_reading
-from .facts import Command, Reading
+from ..types.tooling import TOOL, Declaration, read_call
+from .engine import WHOLE, Match, conclude, judge_reading, rule_matches
+from .facts import Call, Command, Reading
 from .match import NO, YES, name_fits
 from .paths import Ground, path_fits
 from .rules import N_, Rule
@@ -32,6 +34,8 @@ PLAN = Reason(
     decision="deny",
     text=N_("In plan mode only what reads is run: describe the step instead, or ask the person to leave plan mode."),
 )
+
+UNREADABLE = Reason(rule="unreadable-call", layer="built-in", decision="deny", text=N_("This is not a call of a tool."))
 
 Read = Callable[[str], Reading]
 
@@ -100,6 +104,8 @@ class Policy(Value):
 
     def judge(self, language: str, code: str, circumstances: Circumstances) -> Verdict:
         """What the rules say about this code. Never raises; code that cannot be read is asked about."""
+        if language == TOOL:
+            return self.judge_call(code, circumstances, {})
         reading = read_code(language, code)
         closed = language in CLOSED
         verdict = judge_reading(self.rules, reading, language, circumstances, closed=closed)
@@ -110,16 +116,40 @@ class Policy(Value):
                 return Verdict(decision="deny", reasons=(reason, *verdict.reasons), unknown=verdict.unknown)
         return verdict
 
-    def judge_tool(self, name: str, arguments: Mapping[str, Any], circumstances: Circumstances) -> Verdict:
-        """What the rules say about a call of a tool."""
-        matches = [
-            Match(rule, WHOLE, sure, name)
-            for rule in self.rules
-            if rule.tool and (sure := tool_fits(rule, name, arguments, circumstances))
-        ]
-        verdict = conclude(matches, Reading(), (), circumstances, False)
-        if circumstances.mode == "plan" and verdict.decision != "deny" and not verdict.covered:
+    def judge_call(self, code: str, circumstances: Circumstances, declared: Mapping[str, Declaration]) -> Verdict:
+        """`judge_tool` of an action's code; what is no call is denied."""
+        try:
+            called = read_call(code)
+        except ValueError:
+            return Verdict(decision="deny", reasons=(UNREADABLE,))
+        return self.judge_tool(called.tool, called.arguments, circumstances, declared.get(called.tool))
+
+    def judge_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        circumstances: Circumstances,
+        declaration: Declaration | None = None,
+    ) -> Verdict:
+        """What the rules say about a call of a tool.
+
+        Its targets count as what code reads, writes or reaches, so that a rule over a path or a host need not name the
+        tool. A tool that only reads and names no targets is nothing to ask about.
+        """
+        subject = effects_of(name, arguments, declaration)
+        reading = Reading(calls=(subject,), reads=subject.reads, writes=subject.writes, hosts=subject.hosts)
+        matches: list[Match] = []
+        for rule in self.rules:
+            if not rule.tool:
+                matches += rule_matches(rule, reading, TOOL, circumstances)
+            elif sure := tool_fits(rule, name, arguments, circumstances):
+                matches.append(Match(rule, WHOLE, sure, name))
+        verdict = conclude(matches, reading, (subject,), circumstances, False)
+        reads = declaration is not None and declaration.reads(arguments)
+        if circumstances.mode == "plan" and verdict.decision != "deny" and not (verdict.covered or reads):
             return Verdict(decision="deny", reasons=(PLAN, *verdict.reasons))
+        if reads and not subject.arguments and verdict.decision == "allow":
+            return Verdict(decision="allow", reasons=verdict.reasons, covered=True)
         return verdict
 
     def network(self) -> NetworkRules:
@@ -132,7 +162,16 @@ class Policy(Value):
         The rule is empty where no rule can be given: something is unknown, or a rule that does not yield asks.
         """
         narrow = importlib.import_module(".narrow", __package__)
+        if language == TOOL:
+            return self.narrow_call(code, verdict, {})
         return cast("tuple[str, tuple[str, ...]]", narrow.narrow_rule(self.rules, language, code, verdict))
+
+    def narrow_call(
+        self, code: str, verdict: Verdict, declared: Mapping[str, Declaration]
+    ) -> tuple[str, tuple[str, ...]]:
+        """`narrow_rule` for a call of a tool."""
+        narrow = importlib.import_module(".narrow", __package__)
+        return cast("tuple[str, tuple[str, ...]]", narrow.narrow_call(self.rules, code, verdict, declared))
 
     def warm(self, languages: Iterable[str] = tuple(READERS)) -> float:
         """Load the readers before they are needed; the seconds that it took."""
@@ -144,6 +183,37 @@ class Policy(Value):
 
 def _fields(reason: Reason) -> dict[str, Any]:
     return {name: getattr(reason, name) for name in reason.__struct_fields__}
+
+
+def effects_of(name: str, arguments: Mapping[str, Any], declaration: Declaration | None) -> Call:
+    """A call of a tool as rules over code see it."""
+    reads: list[str] = []
+    writes: list[str] = []
+    hosts: list[str] = []
+    named: list[str] = []
+    only = declaration is not None and declaration.reads(arguments)
+    for target in declaration.targets if declaration is not None else ():
+        value = arguments.get(target.parameter)
+        for text in map(str, cast("list[Any]", value) if isinstance(value, list) else [value]):
+            if value is None or not text:
+                continue
+            named.append(text)
+            if target.kind == "host":
+                hosts.append(host_in(text))
+            elif target.kind == "path":
+                (reads if only else writes).append(text)
+    if declaration is not None and declaration.targets and not named:
+        named.append("")
+    return Call(
+        name=f"tool.{name}", arguments=tuple(named), reads=tuple(reads), writes=tuple(writes), hosts=tuple(hosts),
+        text=name,
+    )  # fmt: skip
+
+
+def host_in(text: str) -> str:
+    """The `host` or `host:port` of a URL, or the text itself where it is none."""
+    _scheme, found, rest = text.partition("://")
+    return re.split(r"[/?#]", rest if found else text, maxsplit=1)[0].rpartition("@")[2].lower()
 
 
 def tool_fits(rule: Rule, name: str, arguments: Mapping[str, Any], circumstances: Circumstances) -> int:

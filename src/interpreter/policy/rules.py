@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ..types.base import Value
 from ..types.rules import Circumstances, Decision
 
-Layer = Literal["built-in", "administrator", "user", "project", "command line", "session"]
+Layer = Literal["built-in", "administrator", "user", "project", "skill", "command line", "session"]
 STRICTNESS: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
 
 

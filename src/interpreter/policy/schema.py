@@ -6,6 +6,7 @@ import difflib
 import re
 from typing import Any, NamedTuple, cast, get_args
 
+from ..text.expression import expression
 from ..text.i18n import _
 from ..types.languages import canonical
 from ..types.rules import Credential, Decision, NetworkRules
@@ -19,7 +20,7 @@ OF_RULE = ("name", "decision", "reason", "unattended", "outside", "replace", "ma
 OF_EXAMPLE = ("code", "language", "tool", "arguments")
 OF_NETWORK = ("allow", "deny", "otherwise", "read_only", "credentials")
 GROUPS = ("@package-registries", "@git-hosts")
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+NAME = expression(r"[a-z0-9][a-z0-9._-]{0,79}")
 LISTS = tuple(name for name in CONDITIONS if name not in ("argument", "sandbox", "unknown"))
 
 

@@ -15,7 +15,7 @@ from ..config.settings import Settings
 from ..errors import UsageError
 from ..text.i18n import _
 from ..types.events import TurnFinished
-from ..types.ops import Reset
+from ..types.ops import Reset, Rewind, Undo
 from .chunks import Chunk
 from .history import ChatHistory
 from .screen import Reader, default_reader
@@ -134,6 +134,26 @@ class Interpreter:
         if self.session is not None:
             self._call(self.session.send(Reset()))
 
+    def undo(self, turns: int = 1, *, conversation_only: bool = False) -> None:
+        """Take back the last turns, with files and variables unless the conversation alone is meant.
+
+        Raises UsageError: there are not so many; their files are not kept. StoreError.
+        """
+        whole = not conversation_only
+        self._send_idle(Undo(turns=turns, files=whole, variables=whole))
+
+    def rewind(self, step: int, *, files: bool = False, variables: bool = False, conversation: bool = False) -> None:
+        """Go back to how things were after a step of the session (0: before its first); none of the three: all three.
+
+        Raises UsageError: there is no such step, or its files are not kept. StoreError.
+        """
+        self._send_idle(Rewind(step=step, files=files, variables=variables, conversation=conversation))
+
+    def _send_idle(self, op: Undo | Rewind) -> None:
+        if self.session is None:
+            raise UsageError(_("There is no session yet; the first chat begins one."))
+        self._call(self.session.send(op))
+
     def close(self) -> None:
         """End the session in this process; `interpreter --resume ID` goes on with it. May be called twice."""
         self._leave()
@@ -154,6 +174,39 @@ class Interpreter:
         session, told = self._call(load_session(self._in_force(), path, leaving=self.session, client=self.client))
         self._take(session)
         return told
+
+    def export(
+        self,
+        path: str | Path,
+        form: str = "",
+        *,
+        without: Sequence[str] = (),
+        redact: bool = False,
+        force: bool = False,
+    ) -> Path:
+        """Write the session as `interpreter sessions export` does, and return the file.
+
+        Args:
+            path: a name whose end says the form: .md, .ipynb, .html, .py, .sh, .json, .jsonl, .zip (the whole session).
+            form: md, ipynb, html, py, json, jsonl or session, whatever the name says.
+            without: `outputs`, `checkpoints`, of a session.
+            redact: a session without secrets.
+            force: also where a file is there already.
+
+        Raises UsageError, StoreError; a file is written as a whole or not at all.
+        """
+        from ..app.keeping import Keeping, Wanted
+
+        if self.session is None:
+            raise UsageError(_("There is no session yet; the first chat begins one."))
+        if unknown := [name for name in without if name not in ("outputs", "checkpoints")]:
+            raise UsageError(
+                _("{flag} should be one of {choices}.", flag=f"without={unknown[0]}", choices="outputs, checkpoints")
+            )
+        take = Wanted("outputs" not in without, "checkpoints" not in without, redact) if without or redact else None
+        target = Path(path).expanduser().absolute()
+        Keeping(self._in_force()).write(self.session.id, target, form, take, force=force)
+        return target
 
     def _said(self, message: str | Message | Sequence[Message]) -> str:
         if isinstance(message, str):

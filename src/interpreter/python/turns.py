@@ -38,7 +38,7 @@ def play(
             await session.send(SubmitInput(text=text))
             async for event in watch:
                 inbox.put(event)
-                if isinstance(event, TurnFinished):
+                if last(session, event):
                     break
         except BaseException as error:
             inbox.put(error)
@@ -54,7 +54,7 @@ def play(
             if isinstance(event, BaseException):
                 over = True
                 raise event
-            over = isinstance(event, TurnFinished)
+            over = last(session, event)
             if isinstance(event, TurnFinished):
                 ended(event)
             note_action(actions, event)
@@ -67,11 +67,16 @@ def play(
     finally:
         if not over:
             background.call(session.send(Interrupt()))
-            while not isinstance(event := inbox.get(), (TurnFinished, BaseException)):
+            while not isinstance(event := inbox.get(), BaseException) and not last(session, event):
                 continue
             if isinstance(event, TurnFinished):
                 ended(event)
         pumping.cancel()
+
+
+def last(session: Session, event: Event) -> bool:
+    """Whether this is the end of the turn that was begun or gone on with; one of before may end first."""
+    return isinstance(event, TurnFinished) and event.turn == session.turns[-1]
 
 
 def told(chunks: Chunks, event: Event, read: Reader | None) -> Iterable[Chunk]:

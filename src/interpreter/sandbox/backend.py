@@ -81,7 +81,17 @@ def proxy(profile: Profile) -> dict[str, Any] | None:
     usable = upstream.startswith("http://")
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     own = {"upstream": upstream if usable else "", "no_proxy": no_proxy}
-    return {"allow_private": False, "rules": broker_rules(profile.rules), **own}
+    return {"allow_private": False, "rules": broker_rules(profile.rules), "doors": doors(profile.rules), **own}
+
+
+def doors(rules: NetworkRules) -> list[list[Any]]:
+    """Host and port of the rules that open one port of this machine's loopback: by 127.0.0.1 or `localhost`."""
+    found: dict[int, str] = {}
+    for word in rules.allow:
+        host, _colon, port = word.rpartition(":")
+        if host in ("127.0.0.1", "localhost") and port.isascii() and port.isdigit() and 0 < int(port) < 65_536:
+            found.setdefault(int(port), host)
+    return [[host, port] for port, host in found.items()]
 
 
 def broker_rules(rules: NetworkRules) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..types.walls import Launch, Profile
 from .backend import WALLS, cgroup, outside, proxy, refuse_host_network, rlimits, written
 from .seccomp import build
 from .seen import recall, remember
+from .stage import stage_of
 from .system import system, within
 
 SECCOMP_HERE = "@seccomp@"
@@ -66,10 +67,13 @@ class Bubblewrap:
         if program is None:
             raise SandboxUnavailable(*self.missing())
         features = options_of(program, self.identity())
-        mounts = plan(profile)
-        mapped = os.geteuid() == 0 and not profile.sockets and self._maps(program, sources(profile, mounts))
+        root = os.geteuid() == 0
+        mounts = plan(profile, system().secret if root else system().hidden)
+        mapped = root and not profile.sockets and self._maps(program, sources(profile, mounts))
         if mapped:
             mounts = [mount for mount in mounts if mount.kind != "hide" or not closed_by_itself(mount.path)]
+        elif root:
+            mounts = plan(profile, system().hidden)
         command = [program, *NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         if mapped:
             command += ["--uid", "0", "--gid", "0"]
@@ -100,6 +104,7 @@ class Bubblewrap:
             rlimits=rlimits(profile),
             seccomp=build("namespace"),
             identity=IDENTITY if mapped else None,
+            stage=stage_of(profile, IDENTITY if mapped else None),
             mount_slot="/",
             cgroup=cgroup(profile),
             proxy=proxy(profile),
@@ -152,8 +157,9 @@ def options_of(program: str, identity: str) -> frozenset[str]:
     return found
 
 
-def plan(profile: Profile) -> list[Mount]:
-    """What appears where, the nearer to the root the earlier; what another mount already shows is left out."""
+def plan(profile: Profile, closed: Iterable[str]) -> list[Mount]:
+    """What appears where, the nearer to the root the earlier; what another mount already shows is left out. `closed`:
+    what of the system's folders is hidden."""
     wanted: dict[str, Mount] = {}
 
     def want(paths: Iterable[str], kind: Kind) -> None:
@@ -165,7 +171,7 @@ def plan(profile: Profile) -> list[Mount]:
     if profile.access == "read":
         want(spellings(profile.workspace), "read")
     want((p for name in written(profile) for p in spellings(name)), "write")
-    want(system().hidden, "hide")
+    want(closed, "hide")
     want([path for path in pinned(profile) if path not in wanted], "pin")
     # What is not there cannot be protected: bubblewrap would leave an empty file. It is looked for after each step.
     want(standing(profile), "protect")

@@ -16,6 +16,8 @@ from ..types.base import Value
 from ..types.walls import BackendName, Launch, Profile
 from .backend import WALLS, Backend
 from .seen import recall, remember
+from .stage import BACKEND as STAGED
+from .stage import check_backend
 
 FORMAT = 3
 """Raised when the walls change, so that older results of trying are not trusted."""
@@ -55,6 +57,9 @@ def choose(profile: Profile) -> Backend:
     Raises:
         SandboxUnavailable: none works, or the named one does not; with the reason and the remedy.
     """
+    if profile.stage:
+        check_backend(profile, STAGED if profile.backend == "auto" else profile.backend)
+        profile = msgspec.structs.replace(profile, backend=STAGED)
     if profile.backend == "host":
         return BACKENDS["host"]
     names = STRONGEST_FIRST if profile.backend == "auto" else (profile.backend,)

@@ -160,7 +160,7 @@ def request(profile: Profile, image: str) -> dict[str, Any]:
 def mounts(profile: Profile) -> list[dict[str, Any]]:
     """As the engine names them. The engine sorts them by depth, so that the nearer to the root comes first."""
     found = [bind(folder) for folder in system().folders if not within(folder, INSIDE_ALREADY)]
-    wanted = plan(profile)
+    wanted = plan(profile, system().hidden)
     own = [path for path in (sys.base_prefix, str(PROGRAM.parent)) if not within(path, system().folders)]
     found += [bind(os.path.realpath(path)) for path in own if not shown(path, wanted)]
     found += [entry for mount in wanted for entry in [as_entry(mount)] if not within(mount.path, INSIDE_ALREADY)]

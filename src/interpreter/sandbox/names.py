@@ -129,6 +129,7 @@ OF_GIT = (".git", ".husky", ".pre-commit-config.yaml", "lefthook.yml", ".lefthoo
 RUNS_BY_ITSELF = (
     *OF_GIT,
     ".interpreter",
+    ".agents",
     ".envrc",
     ".autoenv",
     ".autoenv.zsh",

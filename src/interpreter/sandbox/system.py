@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 FOLDERS = (
     "/usr",
@@ -53,12 +52,24 @@ SECRET = (
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-class System(NamedTuple):
-    folders: tuple[str, ...]
-    """Absolute, real folders."""
-    links: tuple[tuple[str, str], ...]
-    """Name and target of the folders that are links (`/bin` to `usr/bin`)."""
-    hidden: tuple[str, ...]
+class System:
+    """
+    Args:
+        folders: absolute, real folders.
+        links: name and target of the folders that are links (`/bin` to `usr/bin`).
+        secret: what of them holds keys.
+    """
+
+    def __init__(self, folders: tuple[str, ...], links: tuple[tuple[str, str], ...], secret: tuple[str, ...]) -> None:
+        self.folders, self.links, self.secret = folders, links, secret
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """All that programs with an owner's rights must not see; for root that takes a walk of some milliseconds."""
+        if os.geteuid() != 0:
+            return self.secret
+        closed = [path for top in ("/etc", "/opt") for path in closed_to_others(top) if not within(path, self.secret)]
+        return (*self.secret, *closed)
 
 
 @lru_cache(maxsize=1)
@@ -71,11 +82,9 @@ def system() -> System:
             links.append((folder, os.readlink(folder)))
         elif os.path.isdir(folder):
             folders.append(folder)
-    hidden = [path for path in SECRET if os.path.lexists(path)]
-    hidden += [str(path) for path in Path("/etc/ssh").glob("*_key")]
-    if os.geteuid() == 0:
-        hidden += [path for top in ("/etc", "/opt") for path in closed_to_others(top) if not within(path, hidden)]
-    return System(tuple(folders), tuple(links), tuple(hidden))
+    secret = [path for path in SECRET if os.path.lexists(path)]
+    secret += [str(path) for path in Path("/etc/ssh").glob("*_key")]
+    return System(tuple(folders), tuple(links), tuple(secret))
 
 
 def closed_to_others(top: str) -> Iterable[str]:

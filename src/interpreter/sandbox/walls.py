@@ -18,6 +18,7 @@ from ..types.walls import Launch, Profile
 from .backend import Backend, written
 from .choice import choose
 from .closed import always_hidden, is_secret
+from .stage import check_backend, upper_of
 from .system import system, within
 
 TYPE_CHECKING = False
@@ -54,7 +55,9 @@ class Walls:
     ) -> None:
         self.profile = profile
         self.backend = backend if backend is not None else choose(profile)
+        check_backend(profile, self.backend.name)
         self._lock = threading.Lock()
+        self._closed: tuple[str, str] | tuple[()] = ()
         self._proxy: dict[str, Any] = {"log": str(network_log), "allow_private": allow_private, "names": names or {}}
         self._way: WayOut | None = None
         if way and profile.network == "proxy":
@@ -85,6 +88,8 @@ class Walls:
         """
         with self._lock:
             profile = self.profile
+        if self._closed:
+            raise SandboxUnavailable(*self._closed)
         if not os.path.isdir(profile.workspace):
             raise SandboxUnavailable(
                 _("The working folder {path} is gone.", path=profile.workspace),
@@ -141,6 +146,17 @@ class Walls:
         # What is shown to the living cannot be masked there.
         return named if self.backend.living_grants and not keys else ""
 
+    def stage(self, folder: str) -> None:
+        """Kernels to come write to layers in `folder`; the caller has ended those that live."""
+        with self._lock:
+            self.profile = msgspec.structs.replace(self.profile, stage=folder)
+            self._closed = ()
+
+    def close_stage(self, why: str, remedy: str) -> None:
+        """No kernel may be born until `stage` is called again: what lies in the stage is being committed."""
+        with self._lock:
+            self._closed = (why, remedy)
+
     def _link(self, named: str) -> None:
         """Let a path of the person's home be found through `~` as well, which inside is another folder."""
         person = os.path.abspath(os.path.expanduser("~"))
@@ -152,7 +168,7 @@ class Walls:
 
 def filled(profile: Profile) -> tuple[str, ...]:
     """The folders in which a program can use up disk space."""
-    return tuple(dict.fromkeys(os.path.realpath(path) for path in written(profile)))
+    return tuple(dict.fromkeys(upper_of(profile, os.path.realpath(path)) for path in written(profile)))
 
 
 def link_below(top: str, name: str, target: str) -> None:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..errors import StoreError
+from ..text.i18n import _
 from ..types.base import Value
 from ..types.walls import Profile
 from .backend import written
@@ -96,6 +98,7 @@ class Watch:
         own = {os.path.realpath(path) for path in own_folders(profile)}
         tops = [path for path in map(os.path.realpath, written(profile)) if path not in own and os.path.isdir(path)]
         self._tops = [top for top in dict.fromkeys(tops) if not within(top, [t for t in tops if t != top])]
+        self._places = [place for path in self._paths if (place := self._place(path)) is not None]
         self._memory = self._remembered() or self._look()
         self._folders = Folders(self._tops)
         self._known: dict[str, Before] = {}
@@ -113,19 +116,22 @@ class Watch:
 
     def _look(self) -> Memory:
         memory = Memory(since=time.time() - CLOCK, paths=dict(self._standing()))
-        self._keep.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self._keep / "before.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(memory))
+        file = self._keep / "before.json"
+        try:
+            self._keep.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as opened:
+                opened.write(msgspec.json.encode(memory))
+        except OSError as error:
+            raise unkept(file, error) from error
         return memory
 
     def _standing(self) -> Iterator[tuple[str, Before]]:
-        for path in self._paths:
-            place = self._place(path)
-            found = lstat(path) if place is not None else None
-            if place is not None and found is not None:
-                whole = not self._walled or path in self._opened
-                yield path, Before((found.st_dev, found.st_ino), self._files(place) if whole else {})
+        for place in self._places:
+            found = lstat(place.full)
+            if found is not None:
+                whole = not self._walled or place.full in self._opened
+                yield place.full, Before((found.st_dev, found.st_ino), self._files(place) if whole else {})
 
     def _place(self, path: str) -> Place | None:
         top = next((top for top in self._tops if within(path, (top,)) and path != top), None)
@@ -162,7 +168,10 @@ class Watch:
 
     def forget(self) -> None:
         """No code runs any more: the next to watch here takes things as they stand then."""
-        (self._keep / "before.json").unlink(missing_ok=True)
+        try:
+            (self._keep / "before.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise unkept(self._keep / "before.json", error) from error
 
     @property
     def through(self) -> bool:
@@ -172,9 +181,8 @@ class Watch:
     def check(self, *, whole: bool = False) -> list[Taken]:
         """What was found and taken away since the last look; `whole` also goes to the end of a very large folder."""
         taken: list[Taken] = []
-        for path in self._paths:
-            if (place := self._place(path)) is not None:
-                taken += self._check(place)
+        for place in self._places:
+            taken += self._check(place)
         for folder, names in self._folders.changed(whole=whole):
             self._git |= {place.full: place for place in self._git_in(folder, names)}
         for path, place in list(self._git.items()):
@@ -335,3 +343,10 @@ def all_files(fd: int, prefix: str = "", budget: list[int] | None = None) -> Ite
         budget[0] -= 1
         budget[1] -= len(found.data or b"")
         yield prefix + name, found
+
+
+def unkept(file: Path, error: OSError) -> StoreError:
+    return StoreError(
+        _("{path} cannot be kept or read: {reason}.", path=file, reason=error.strerror or error),
+        _("Everything logged so far is kept. Check the space and the rights, then resume the session."),
+    )

@@ -15,7 +15,7 @@ OPENING = (SessionStarted, SessionResumed, KernelEvent, NoteAdded)
 class Log(Protocol):
     """What the hub needs of the store."""
 
-    async def append(self, event: Event, /) -> list[Stored]: ...
+    async def append(self, event: Event, /, *more: Event) -> list[Stored]: ...
 
 
 class Watch:
@@ -32,6 +32,11 @@ class Watch:
         if isinstance(event, LIVE) and self._queue.qsize() >= self.MOST_LIVE:
             return
         self._queue.put_nowait(event)
+
+    @property
+    def behind(self) -> int:
+        """Events that wait to be read."""
+        return self._queue.qsize()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -60,18 +65,25 @@ class Hub:
         """Takes secrets out, before anybody sees the event."""
         self._readers = readers
         self._watches: list[Watch] = []
+        self._held: list[Event] = []
         self._opening: list[Event] | None = []
         """What was emitted while the session was opened: nobody could watch yet, so the first watch begins with it."""
 
-    async def emit(self, event: Event) -> None:
-        """Store, then let the readings (history) and the watchers see it.
+    async def emit(self, event: Event, *more: Event) -> None:
+        """Store, then let the readings (history) and the watchers see it. Several are stored together, all or none.
 
         Raises:
             StoreError: the log did not take it; nobody has seen it.
         """
-        event = self._clean(event)
-        await self._log.append(event)
-        self.relay(event)
+        held, self._held = self._held, []
+        events = [*held, *(self._clean(one) for one in (event, *more))]
+        await self._log.append(*events)
+        for one in events:
+            self.relay(one)
+
+    def hold(self, event: Event) -> None:
+        """Store it with the next event that is emitted, before that one: each wait for the log takes its time."""
+        self._held.append(self._clean(event))
 
     def relay(self, event: Event) -> None:
         """Let the readings and the watchers see what is in the log already: another program wrote it."""

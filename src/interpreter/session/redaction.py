@@ -11,12 +11,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..text.redact import Redactor
+from ..types.account import Chapter, Compacted, Summarized
 from ..types.actions import Action, Completion, Display, ErrorReport, Observation
 from ..types.events import (
     ActionFinished,
     ActionProposed,
     ApprovalRequested,
     ApprovalResolved,
+    CheckpointMissed,
+    CheckpointRestored,
+    CheckpointSaved,
     CodeDelta,
     Event,
     KernelEvent,
@@ -31,6 +35,19 @@ from ..types.events import (
     TextDelta,
     TurnFinished,
     TurnStarted,
+    Unsaved,
+)
+from ..types.goals import (
+    CheckFinished,
+    ChecksStated,
+    Claimed,
+    GoalFinished,
+    GoalStarted,
+    JudgeAnswered,
+    PlanChanged,
+    Reflected,
+    UndoNamed,
+    UndoStepFinished,
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -43,10 +60,17 @@ CLEANED: dict[type[Any], tuple[str, ...]] = {
     KernelEvent: ("reason",),
     NetworkAttempt: ("host", "reason"),
     Quarantined: ("reason",),
+    CheckpointMissed: ("reason",),
+    Unsaved: ("name", "type", "reason"),
     Observation: ("text", "shown", "facts"),
     Completion: ("result", "limit", "context"),
     ErrorReport: ("name", "message", "traceback"),
     Display: ("text",),
+    Summarized: ("text",),
+    CheckFinished: ("told",),
+    JudgeAnswered: ("reason", "problem"),
+    UndoStepFinished: ("told",),
+    GoalFinished: ("text",),
 }
 """Fields that hold what came from inside, or from a server."""
 
@@ -62,8 +86,18 @@ def cleaned(redactor: Redactor, event: Event) -> Event:
             return replaced(redactor, event, ("text",))
         case ApprovalRequested() if event.kind == "input":
             return replaced(redactor, event, ("subject",))
+        case CheckpointSaved():
+            unsaved = named(redactor, event.unsaved)
+            return event if unsaved == event.unsaved else msgspec.structs.replace(event, unsaved=unsaved)
+        case CheckpointRestored():
+            missing = named(redactor, event.missing)
+            return event if missing == event.missing else msgspec.structs.replace(event, missing=missing)
         case _:
             return replaced(redactor, event, CLEANED.get(type(event), ()))
+
+
+def named(redactor: Redactor, names: tuple[Unsaved, ...]) -> tuple[Unsaved, ...]:
+    return tuple(replaced(redactor, one, CLEANED[Unsaved]) for one in names)
 
 
 def finished(redactor: Redactor, event: ActionFinished) -> ActionFinished:
@@ -112,6 +146,10 @@ def public(redactor: Redactor, event: Event) -> Event:
             return replaced(redactor, event, ("text",))
         case NoteAdded():
             return replaced(redactor, event, ("text",))
+        case Compacted():
+            plain = redactor.sure_all(msgspec.to_builtins(event.account))
+            account = msgspec.convert(plain, tuple[Chapter, ...])
+            return event if account == event.account else msgspec.structs.replace(event, account=account)
         case ModelAnswered():
             calls = tuple(
                 msgspec.structs.replace(call, arguments=redactor.known(call.arguments)) for call in event.calls
@@ -122,6 +160,10 @@ def public(redactor: Redactor, event: Event) -> Event:
             return with_public_code(redactor, event, event.action)
         case ApprovalResolved() if event.action is not None:
             return with_public_code(redactor, event, event.action)
+        case GoalStarted() | PlanChanged() | ChecksStated() | Reflected() | Claimed() | UndoNamed() | GoalFinished():
+            plain = redactor.sure_all(msgspec.to_builtins(event))
+            told = msgspec.convert(plain, type(event))
+            return event if told == event else told
         case _:
             return event
 

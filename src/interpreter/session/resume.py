@@ -1,143 +1,38 @@
-"""What a log says about a session that was left, and how it is taken up again."""
+"""How a session that was left is taken up again: what waits, and the turn that the log holds no end of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from ..agent.approvals import cancelled
 from ..agent.gate import Earlier
-from ..agent.runner import Runner
+from ..agent.parse import Reading
+from ..agent.turns import INTERRUPTED, End, Turn
 from ..store.who import who
 from ..text.i18n import _
-from ..types.actions import Action, Observation, OutputRef
+from ..types.actions import Action, Observation
 from ..types.base import new_id
 from ..types.events import (
     ActionFinished,
     ActionProposed,
-    ActionStarted,
-    ApprovalRequested,
-    ApprovalResolved,
-    ConversationReset,
-    ConversationUndone,
-    Event,
-    GrantAdded,
-    ModeChanged,
     ModelAnswered,
+    ModelFailed,
+    NoteAdded,
     SessionResumed,
-    SessionStarted,
     TurnFinished,
-    TurnStarted,
 )
-from .hub import Hub
+from ..types.messages import Answer
+from ..types.turns import OpenLeft
+from .account import Facts, account, for_person
+from .parts import Parts
+from .past import OpenTurn, Past, Ran
 
-CUT_OFF = (
-    "[The interpreter was cut off while this ran. It is not known how far it got, and it was not run again. "
-    "Look at what is there before you go on.]"
-)
-
-
-@dataclass
-class Past:
-    """One reading of a session's log: what is needed to go on."""
-
-    started: SessionStarted | None = None
-    turns: list[str] = field(default_factory=lambda: list[str]())
-    open_turn: str = ""
-    proposed: dict[str, Action] = field(default_factory=lambda: dict[str, Action]())
-    """Actions without an end."""
-    executions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
-    """Of those, the ones that had begun: action to execution."""
-    waiting: tuple[Action, ...] = ()
-    """Not run, because the last turn ended waiting for an approval."""
-    questions: dict[str, ApprovalRequested] = field(default_factory=lambda: dict[str, ApprovalRequested]())
-    """By their ids."""
-    answers: dict[str, ApprovalResolved] = field(default_factory=lambda: dict[str, ApprovalResolved]())
-    """By the ids of their questions."""
-    outputs: list[OutputRef] = field(default_factory=lambda: list[OutputRef]())
-    languages: list[str] = field(default_factory=lambda: list[str]())
-    """Whose kernels hold state since the last reset."""
-    grants: list[GrantAdded] = field(default_factory=lambda: list[GrantAdded]())
-    auto: bool | None = None
-    _recent: list[Action] = field(default_factory=lambda: list[Action]())
-    _held: tuple[Action, ...] = ()
-    """What waits still, as long as the turn that goes on with it has not come to it."""
-
-    def apply(self, event: Event) -> None:
-        match event:
-            case SessionStarted():
-                self.started = event
-            case TurnStarted():
-                self.turns.append(event.turn)
-                self._held = () if event.text.strip() else self.waiting
-                self.open_turn, self.waiting, self._recent = event.turn, (), []
-            case ActionProposed():
-                self.proposed[event.action.id], self._held = event.action, ()
-            case ApprovalRequested():
-                self.questions[event.approval] = event
-            case ApprovalResolved():
-                self.answers[event.approval] = event
-                if event.action is not None:
-                    self.proposed[event.action.id] = event.action
-            case ActionStarted():
-                self.executions[event.action] = event.execution
-                if event.language not in self.languages:
-                    self.languages.append(event.language)
-            case ActionFinished():
-                self._finished(event)
-            case TurnFinished():
-                self.open_turn = ""
-                self.waiting = (tuple(self._recent) if event.reason == "waiting" else ()) or self._held
-            case _:
-                self._other(event)
-
-    def _other(self, event: Event) -> None:
-        match event:
-            case ConversationUndone():
-                if event.turn in self.turns:
-                    del self.turns[self.turns.index(event.turn) :]
-                self.waiting = self._held = ()
-            case ConversationReset():
-                self.turns, self.languages = [], []
-                self.waiting = self._held = ()
-            case ModelAnswered():
-                self._recent = []  # what an earlier answer left undone does not wait
-            case GrantAdded():
-                self.grants.append(event)
-            case ModeChanged():
-                self.auto = event.auto
-            case _:
-                pass
-
-    def still_waiting(self) -> tuple[Action, ...]:
-        return self.waiting or self._held
-
-    def earlier(self, action: str) -> Earlier | None:
-        """The question whether this action may run, unless it was withdrawn; None where there was none."""
-        for question in self.questions.values():
-            if question.kind == "run" and question.action == action:
-                given = self.answers.get(question.approval)
-                return None if given is not None and given.answer == "cancelled" else Earlier(question, given)
-        return None
-
-    def _finished(self, event: ActionFinished) -> None:
-        action = self.proposed.pop(event.action, None)
-        self.executions.pop(event.action, None)
-        if action is not None and event.status == "not_run":
-            self._recent.append(action)
-        if event.completion is not None:
-            self.outputs.append(event.completion.output)
-
-
-def read_past(events: Iterable[Event], readers: tuple[Callable[[Event], None], ...] = ()) -> Past:
-    """Read a log once, for the past and for the other readings (the model's history)."""
-    past = Past()
-    for event in events:
-        past.apply(event)
-        for reader in readers:
-            reader(event)
-    return past
+CUT = "Not run: the session was cut off before it."
+OTHER = "Not run: the session was cut off before it, and the person gave another task."
+AFTER_FAILED = "Not run: an earlier action of the same answer did not succeed."
 
 
 class Reunion(Protocol):
@@ -149,69 +44,218 @@ class Reunion(Protocol):
         ...
 
     @property
+    def running(self) -> frozenset[str]:
+        """Executions that run."""
+        ...
+
+    @property
     def known(self) -> frozenset[str]:
         """Executions that run or have ended without being collected."""
         ...
 
 
-class TakenUp(NamedTuple):
-    """What waits still, under new ids, and what the log says about it."""
+class Waiting(NamedTuple):
+    """What waits for an approval still, under new ids, and what the log says about it."""
 
     actions: tuple[Action, ...]
     earlier: dict[str, Earlier]
     """By the new ids."""
 
 
-async def take_up(past: Past, reunion: Reunion, hub: Hub, runner: Runner) -> TakenUp:
-    """Close what was left open, tell what is gone, and return the actions that still wait for an approval.
+class Standing(NamedTuple):
+    """Where an open turn stands."""
 
-    An execution that the keeper knows is followed to its end; one that it does not know is reported as cut off and is
-    never run again by itself. An action whose question was open, or answered with yes, waits still.
+    pending: tuple[Action, ...] = ()
+    """To be run first."""
+    again: tuple[Answer, Reading] | None = None
+    """The last answer with what is left of it, where something is."""
+
+
+class Left:
+    """A session as its process left it.
+
+    Nothing is settled before the next words come (`close`) or the open turn is gone on with (`go_on`), so that whoever
+    watches sees it, and so that a session which is only looked at stays as it was. An execution that the keeper knows
+    is followed to its end; one that it does not know is reported as lost and is never run again by itself.
     """
-    cut: list[str] = []
-    waiting = list(past.still_waiting())
-    for action in list(past.proposed.values()):
-        execution = past.executions.get(action.id, "")
-        if execution and execution in reunion.known:
-            await runner.take_up(action, execution)
-        elif execution:
-            cut.append(action.id)
-            await hub.emit(end_of(action, "lost", CUT_OFF))
-        elif (earlier := past.earlier(action.id)) is not None and not says_no(earlier):
-            waiting.append(action)
-            await hub.emit(end_of(action, "not_run", "Not run: the session was cut off while this waited for a yes."))
-        else:
-            await hub.emit(end_of(action, "not_run", "Not run: the session was cut off before it."))
-    held = {action.id: earlier for action in waiting if (earlier := past.earlier(action.id)) is not None}
-    open_here = {earlier.request.approval for earlier in held.values()}
-    for approval in past.questions:
-        if approval not in past.answers and approval not in open_here:
-            await hub.emit(cancelled(approval, "the session was left"))
-    if past.open_turn:
-        text = _("The session was cut off in this turn.")
-        end = TurnFinished(turn=past.open_turn, reason="interrupted", exit_code=130, text=text)
-        if waiting:
-            end = TurnFinished(turn=past.open_turn, reason="waiting", exit_code=4, text=text)
-        await hub.emit(end)
-    gone = tuple(name for name in past.languages if name not in reunion.living)
-    await hub.emit(SessionResumed(living=reunion.living, gone=gone, unfinished=tuple(cut), **who()._asdict()))
-    anew = [(action, renewed(action)) for action in waiting]
-    return TakenUp(
-        tuple(action for _old, action in anew), {new.id: held[old.id] for old, new in anew if old.id in held}
-    )
+
+    def __init__(self, past: Past, reunion: Reunion, parts: Parts) -> None:
+        self._past, self._reunion = past, reunion
+        self._hub, self._runner, self._gate, self._mind = parts.hub, parts.runner, parts.gate, parts.mind
+        self._recall = parts.recall
+
+    @property
+    def turn(self) -> str:
+        """The open turn; empty where there is none."""
+        return self._past.open.id if self._past.open is not None else ""
+
+    @property
+    def rewinding(self) -> bool:
+        """Whether a rewind was cut off."""
+        return bool(self._past.rewinding)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is an open turn that the person did not interrupt."""
+        return self._past.open is not None and not self._past.open.stopped
+
+    def said(self) -> OpenLeft | None:
+        found = self._past.open
+        return OpenLeft(turn=found.id, text=found.text, goes_on=self.goes_on) if found is not None else None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the person's own code (`%%`), for which no model is needed."""
+        return self._past.open is not None and self._past.open.own
+
+    @property
+    def running(self) -> bool:
+        """Whether code from before still runs."""
+        return any(execution in self._reunion.running for execution in self._past.executions.values())
+
+    async def begin(self, facts: Facts) -> Waiting:
+        """Say that the session is taken up, and return what waits for an approval since a turn that has its end."""
+        past = self._past
+        self._runner.kept.extend(past.outputs)
+        if past.open is not None:
+            self._recall(past.calls, past.open.id, max(1, past.open.steps))
+        told = account(past.story, facts)
+        await self._hub.emit(
+            SessionResumed(
+                living=self._reunion.living, gone=facts.gone, unfinished=facts.cut, account=told, **who()._asdict()
+            )
+        )
+        if text := for_person(past.story, facts):
+            await self._hub.emit(NoteAdded(text=text, to_model=False))
+        waiting = past.still_waiting()
+        held = self._held(waiting)
+        if not self.goes_on and not self.running:
+            await self.close()
+        anew = [(action, renewed(action)) for action in waiting]
+        return Waiting(tuple(new for _old, new in anew), {new.id: held[old.id] for old, new in anew if old.id in held})
+
+    async def close(self) -> None:
+        """Give up the open turn: each of its actions gets its end, and so does it."""
+        past = self._past
+        kept = {earlier.request.approval for earlier in self._held(past.still_waiting()).values()}
+        await self._unrun([action for action in self._open() if not await self._ended(action)], OTHER)
+        await self._close_questions(kept)
+        if past.open is not None:
+            await self._end_request(past.open)
+            text = _("The session was cut off in this turn.")
+            await self._hub.emit(TurnFinished(turn=past.open.id, reason="interrupted", exit_code=130, text=text))
+        past.open = None
+
+    async def go_on(self, turn: Turn) -> Standing | End:
+        """Settle what had begun, and say where the turn stands; or how it ends, where nothing is left to do."""
+        open_turn = self._past.open
+        assert open_turn is not None
+        await self._end_request(open_turn)
+        not_begun = [action for action in self._open() if not await self._ended(action)]
+        await self._unrun([action for action in not_begun if action.parent or action.purpose], CUT)
+        not_begun = [action for action in not_begun if not action.parent and not action.purpose]
+        restore(turn, open_turn)
+        if open_turn.own:
+            await self._unrun(not_begun, CUT)
+            failed = bool(not_begun) or open_turn.failed()
+            return INTERRUPTED if not_begun or turn.stop.is_set() else End("done", int(failed))
+        if turn.stop.is_set():
+            await self._unrun(not_begun, "Not run: the person interrupted.")
+            return INTERRUPTED
+        held = self._held(not_begun)
+        self._gate.recall(held)
+        await self._close_questions({earlier.request.approval for earlier in held.values()})
+        turn.proposed.update(action.id for action in not_begun)
+        return await self._standing(open_turn, not_begun)
+
+    def _open(self) -> list[Action]:
+        """What has no end, calls that running code had made first."""
+        return sorted(self._past.proposed.values(), key=lambda action: not action.parent)
+
+    async def _standing(self, open_turn: OpenTurn, not_begun: list[Action]) -> Standing:
+        later: tuple[Action, ...] = ()
+        answer, reading = None, Reading(text="")
+        if open_turn.answer is not None:
+            answer = answer_of(open_turn.answer)
+            reading = self._mind.reread(answer, native=open_turn.native)
+            done = len(open_turn.proposed)
+            if codes(reading.actions[:done]) == codes(open_turn.proposed):
+                later = reading.actions[done:]
+        if open_turn.failed():
+            await self._unrun(not_begun, AFTER_FAILED)
+            for action in later:
+                await self._hub.emit(ActionProposed(turn=open_turn.id, step=max(1, open_turn.steps), action=action))
+            await self._unrun(later, AFTER_FAILED)
+            return Standing()
+        actions = (*not_begun, *later)
+        if answer is None:
+            return Standing(actions)
+        errors = tuple(error for error in reading.errors if error.message not in open_turn.notes)
+        was_last = not (reading.actions or reading.errors or open_turn.notes)
+        if actions or errors or was_last:
+            return Standing(again=(answer, Reading(text=reading.text, actions=actions, errors=errors)))
+        return Standing()
+
+    async def _end_request(self, open_turn: OpenTurn) -> None:
+        """A request without its answer has failed; nobody waits for it any more."""
+        if open_turn.asked:
+            said = "The session was cut off during this request."
+            event = ModelFailed(turn=open_turn.id, step=open_turn.steps, error="Interrupted", message=said)
+            await self._hub.emit(event)
+
+    async def _ended(self, action: Action) -> bool:
+        """Bring an action that had begun to its end; False for one that had not."""
+        execution = self._execution(action)
+        if not execution:
+            return False
+        known = execution in self._reunion.known
+        finished = await (self._runner.take_up(action, execution) if known else self._runner.lose(action, execution))
+        del self._past.proposed[action.id]
+        if self._past.open is not None and not action.parent and not action.purpose:
+            self._past.open.ran.append(Ran(action, finished.status, finished.observation.text))
+        return True
+
+    async def _unrun(self, actions: Iterable[Action], told: str) -> None:
+        for action in actions:
+            observation = Observation(text=told, shown="")
+            await self._hub.emit(ActionFinished(action=action.id, status="not_run", observation=observation))
+
+    async def _close_questions(self, kept: set[str]) -> None:
+        for approval in self._past.questions:
+            # A run that stands still is asked about until somebody answers.
+            stays = approval in kept or self._past.questions[approval].kind == "pause"
+            if approval not in self._past.answers and not stays:
+                await self._hub.emit(cancelled(approval, "the session was left"))
+
+    def _execution(self, action: Action) -> str:
+        return self._past.executions.get(action.id, "")
+
+    def _held(self, actions: Iterable[Action]) -> dict[str, Earlier]:
+        """What the log says about these, by their ids."""
+        found = ((action.id, self._past.earlier(action.id)) for action in actions)
+        return {action: earlier for action, earlier in found if earlier is not None}
 
 
-def says_no(earlier: Earlier) -> bool:
-    return earlier.given is not None and earlier.given.answer == "no"
+def restore(turn: Turn, open_turn: OpenTurn) -> None:
+    """What the turn has used and met so far counts on."""
+    turn.tally.steps = open_turn.steps
+    for usage in open_turn.usage:
+        turn.tally.add(usage)
+    for ran in open_turn.ran:
+        turn.guards.after_action(f"{ran.action.language}\0{ran.action.code}", ran.status, ran.text)
 
 
-def end_of(action: Action, status: str, told: str) -> ActionFinished:
-    observation = Observation(text=told, shown="")
-    return ActionFinished(action=action.id, status="lost" if status == "lost" else "not_run", observation=observation)
+def answer_of(event: ModelAnswered) -> Answer:
+    return Answer(
+        text=event.text, reasoning=event.reasoning, calls=event.calls, finish=event.finish, usage=event.usage,  # pyright: ignore[reportArgumentType] - what an Answer said
+        model=event.model, first_token=event.first_token, duration=event.duration, retries=event.retries,
+    )  # fmt: skip
+
+
+def codes(actions: Iterable[Action]) -> list[tuple[str, str]]:
+    return [(action.language, action.code) for action in actions]
 
 
 def renewed(action: Action) -> Action:
     """The same code under a new id: an action that has its end does not begin again."""
-    return Action(
-        id=new_id("a"), language=action.language, code=action.code, sha256=action.sha256, call_id=action.call_id
-    )
+    return msgspec.structs.replace(action, id=new_id("a"), repairs=())

@@ -34,6 +34,8 @@ class SessionCheck(Value, omit_defaults=False):
     """The last one that may be bad, where that cannot be told more closely."""
     erased: tuple[int, ...] = ()
     """Events whose bodies were erased, as the design allows."""
+    imported: int = 0
+    """Events up to this one came from a file: their chain holds, and nobody here saw them happen."""
     detail: str = ""
 
 
@@ -94,8 +96,10 @@ def all_names(store: Store, by_session: dict[str, list[Seal]], deleted: tuple[st
 
 def check_session(store: Store, name: str, seals: list[Seal]) -> SessionCheck:
     heads = [seal for seal in seals if seal.what == "head"]
+    removed = max((at for at, seal in enumerate(seals) if seal.what == "deleted"), default=-1)
     try:
-        return compare(store.visit(name), heads)
+        # A session that its owner removed may come back from a file; what was sealed before is no longer its own.
+        return compare(store.visit(name), [seal for seal in seals[removed + 1 :] if seal.what == "head"])
     except SessionUnknown:
         if not heads:
             raise
@@ -134,6 +138,7 @@ def compare(log: SessionLog, heads: list[Seal]) -> SessionCheck:
         first=first,
         last=last,
         erased=verdict.erased,
+        imported=log.imported(),
     )
 
 
@@ -172,6 +177,8 @@ def told_of_whole(check: SessionCheck) -> str:
     parts = [_("whole, {n} events", n=check.events)]
     if rest := check.events - check.sealed:
         parts.append(_("{n} of them since the last seal", n=rest))
+    if check.imported:
+        parts.append(_("{n} of them came from a file", n=check.imported))
     if check.erased:
         parts.append(_("{n} texts erased", n=len(check.erased)))
     return _("{what}.", what=functools.reduce(lambda one, two: _("{one}, {two}", one=one, two=two), parts))

@@ -173,8 +173,8 @@ class Recorder:
             action=event.action.id,
             turn=event.turn,
             step=event.step,
-            origin="model" if event.step else "person",
-            model=self._now.model if event.step else None,
+            origin=origin_of(event),
+            model=self._now.model if event.step and not event.action.source else None,
             walls=None,
             grants=grants or None,
         )
@@ -196,7 +196,7 @@ class Recorder:
             case ApprovalResolved() if event.approval in self._questions:
                 self._resolve(event, moment)
             case ActionStarted():
-                self._begun = event.action
+                self._begun = event.parent or event.action
                 self._set(event.action, walls=event.sandbox, kernel=event.kernel, execution=event.execution,
                           started=rfc3339(moment))  # fmt: skip
             case ActionFinished():
@@ -297,3 +297,10 @@ def read_since(text: str, now: float) -> float:
             _("{text} is no moment.", text=repr(text)),
             _("Write a date, a time as 2026-11-21T08:00:00Z, or an age as 90m, 12h or 7d."),
         ) from None
+
+
+def origin_of(event: ActionProposed) -> str:
+    """Who wanted the action."""
+    if event.action.purpose:
+        return "harness"
+    return "skill" if event.action.source else "model" if event.step else "person"

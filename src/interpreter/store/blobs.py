@@ -74,7 +74,7 @@ class Blobs:
             move(source, target)
             if data is None:
                 sync_folder(folder)
-        self._record(target, found, data, index, facts.st_size)
+        self._record_or_sync(target, found, data, index, facts.st_size)
         return OutputRef(path=str(target), size=facts.st_size, sha256=found)
 
     def _masked(
@@ -106,7 +106,7 @@ class Blobs:
         source.unlink()
         if data is None:
             sync_folder(folder)
-        self._record(target, found, data, index, size)
+        self._record_or_sync(target, found, data, index, size)
         return OutputRef(path=str(target), size=size, sha256=found)
 
     def _again(self, folder: Path, source: Path, digest: str) -> OutputRef:
@@ -135,6 +135,15 @@ class Blobs:
                 "INSERT OR IGNORE INTO blobs (session, name, sha256, size, data, segments) VALUES (?, ?, ?, ?, ?, ?)",
                 (self._key, target.name, digest, size, data, index),
             )
+
+    def _record_or_sync(self, target: Path, digest: str, data: bytes | None, index: bytes | None, size: int) -> None:
+        """The file has been moved: where the log cannot take its copy (a full disk), the file itself has to last."""
+        try:
+            self._record(target, digest, data, index, size)
+        except StoreError:
+            with told(target):
+                sync_file(target)
+                sync_folder(target.parent)
 
     def restore(self) -> int:
         """Write small files again that a loss of power took; how many."""

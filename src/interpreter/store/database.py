@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import LogDamaged, StoreError
 from ..text.i18n import _
+from . import room
 from .home import narrow, reason_of
 from .migrations import APPLICATION_ID, MIGRATIONS
 
@@ -45,9 +46,14 @@ class Database:
         with translated(path):
             if path is not None:
                 make_file(path)
+            small = path if path is not None and room.small_blocks(path) else None
+            if small is not None:
+                room.check(small)
             self._writer = connect(path)
             try:
                 self._prepare()
+                if small is not None:
+                    room.hold(small)
             except BaseException:
                 self._writer.close()
                 raise
@@ -65,9 +71,13 @@ class Database:
 
     def _check(self) -> int:
         """The log's version, read before anything is written into the file."""
+        # At one moment: between two looks another first start may have made the log.
+        self._writer.execute("BEGIN")
+        tables = self._value("SELECT count(*) FROM sqlite_master")
         application, version = self._value("PRAGMA application_id"), self._value("PRAGMA user_version")
+        self._writer.execute("COMMIT")
         if application != APPLICATION_ID:
-            if application or version or self._value("SELECT count(*) FROM sqlite_master"):
+            if application or version or tables:
                 raise alien(self.path)
             self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
             return 0
@@ -231,10 +241,7 @@ def translate(error: sqlite3.Error, path: Path | None) -> StoreError:
             ),
         )
     if code == sqlite3.SQLITE_FULL:
-        return StoreError(
-            _("The disk that holds the log {path} is full.", path=path),
-            _("Everything logged so far is kept. Free some space, then resume the session."),
-        )
+        return room.full(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(
             _("Another program keeps the log {path} locked.", path=path),

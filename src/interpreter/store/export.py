@@ -1,12 +1,13 @@
-"""A session as a file for others: Markdown, a Jupyter notebook, JSON, JSON lines. Secrets are redacted in each."""
+"""A session as a text for others: Markdown, a notebook, a page, a script, JSON. Secrets are redacted in each."""
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import re
-from collections.abc import Callable, Iterable
-from hashlib import sha256
+import stat
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +18,58 @@ from ..text.clean import clean_text
 from ..text.decode import looks_binary, placeholder
 from ..text.i18n import _
 from ..text.redact import redact, redact_all
-from ..types.actions import Display
-from ..types.events import SessionStarted, Stored
+from ..types.actions import Completion
+from ..types.events import Stored
+from .notebook import Read, notebook
+from .page import Changed, page
+from .page_story import Step
+from .script import facts_of, one_line, script
 from .story import Ended, Entry, Ran, Said, story
 from .transcript import FORMAT, messages_of
 
 LARGEST_OUTPUT = 256 << 10
 """Bytes of an output that an export holds whole; of a larger one it holds what the model read."""
-LARGEST_IMAGE = 32 << 20
-Read = Callable[[str, int], bytes | None]
-"""The bytes of a file at a path if it is there and not larger than that; None otherwise."""
-MAGICS = {"shell": "%%bash", "javascript": "%%script node", "ruby": "%%ruby", "perl": "%%perl"}
-"""How a notebook of Python runs a cell of another language."""
-TEXT_MIMES = ("image/svg+xml", "application/javascript")
-FORMS = ("md", "ipynb", "json", "jsonl")
+FORMS = ("md", "ipynb", "html", "py", "json", "jsonl")
+"""Those that are text."""
+PLACES = ("blobs", "run/outputs")
+"""Folders of a session that hold what its events name."""
 
 
-def read_file(path: str, most: int) -> bytes | None:
-    try:
-        file = Path(path)
-        return file.read_bytes() if file.is_file() and file.stat().st_size <= most else None
-    except OSError:
+def kept_files(folder: Path) -> Read:
+    """Reads the files of a session from its own folder alone, by their names, and follows no links: the events may come
+    from another machine, and name any path."""
+
+    def read(path: str, most: int) -> bytes | None:
+        name = path.rsplit("/", 1)[-1]
+        if not name or name in (".", ".."):
+            return None
+        for place in PLACES:
+            try:
+                descriptor = os.open(folder / place / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            except OSError:
+                continue
+            with os.fdopen(descriptor, "rb") as file:
+                facts = os.fstat(descriptor)
+                if stat.S_ISREG(facts.st_mode) and facts.st_size <= most:
+                    return file.read(most)
         return None
 
+    return read
 
-def export(events: Iterable[Stored], form: str, secrets: Iterable[str] = (), read: Read = read_file) -> str:
+
+def export(
+    events: Iterable[Stored], form: str, secrets: Iterable[str] = (), read: Read = lambda _path, _most: None,
+    language: str = "", name: str = "", changed: Changed = lambda _before, _after: [],
+) -> str:  # fmt: skip
     """The text of an export.
 
     Args:
-        form: `md`, `ipynb`, `json` or `jsonl`.
+        form: one of FORMS.
         secrets: values to take out beside what looks like a secret.
-        read: gives the bytes of outputs and images.
+        read: gives the bytes of outputs and images (`kept_files`).
+        language: of a script.
+        name: the session's name, where it has one.
+        changed: gives the paths that differ between two states of the workspace.
 
     Raises UsageError for another form.
     """
@@ -56,7 +78,11 @@ def export(events: Iterable[Stored], form: str, secrets: Iterable[str] = (), rea
         case "md":
             return markdown(events, known, read)
         case "ipynb":
-            return notebook(events, known, read)
+            return notebook(events, known, read, lambda ran: output_of(ran, read), lambda entry: told(entry, read))
+        case "html":
+            return page(events, known, read, lambda step: step_output(step, read), name, changed)
+        case "py":
+            return script(events, known, language or "python")
         case "json":
             return json_text(events, known)
         case "jsonl":
@@ -86,28 +112,42 @@ def json_text(events: Iterable[Stored], secrets: tuple[str, ...]) -> str:
 
 def output_of(ran: Ran, read: Read) -> str:
     """What the program printed, where it is small enough; else what the model read of it."""
-    ref = ran.completion.output if ran.completion is not None else None
+    return printed(ran.completion, ran.text, read)
+
+
+def step_output(step: Step, read: Read) -> str:
+    return printed(step.completion, step.read, read)
+
+
+def printed(completion: Completion | None, observed: str, read: Read) -> str:
+    ref = completion.output if completion is not None else None
     if ref is None:
-        return ran.text
+        return observed
     if not ref.size:
         return ""
     data = read(ref.path, LARGEST_OUTPUT) if ref.path else None
     if data is None:
-        return ran.text
+        return observed
     return placeholder(data) if looks_binary(data) else clean_text(data)
+
+
+def told(entry: Entry, read: Read) -> str:
+    """An entry of a notebook that is no cell of code."""
+    if isinstance(entry, Ran):
+        return markdown_of_action(entry, read, shown=True)
+    return markdown_of(entry, read)
 
 
 def markdown(events: Iterable[Stored], secrets: tuple[str, ...], read: Read) -> str:
     """The conversation to be read: words, code and outputs, with images as links to their files."""
     stored = list(events)
-    parts = [f"# {first_line(stored)}"]
+    facts = facts_of(stored)
+    parts = [f"# {_('Session {id}', id=facts.session) if facts.session else _('Session')}"]
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.began)) if facts.began else ""
+    line = " · ".join(one_line(part) for part in (began, ", ".join(facts.models), facts.workspace) if part)
+    parts.append(f"*{line}*" if line else "")
     parts += [markdown_of(entry, read) for entry in story(stored)]
     return redact("\n\n".join(part for part in parts if part), secrets) + "\n"
-
-
-def first_line(events: Iterable[Stored]) -> str:
-    started = next((s.event for s in events if isinstance(s.event, SessionStarted)), None)
-    return _("Session {id}", id=started.session) if started is not None else _("Session")
 
 
 def markdown_of(entry: Entry, read: Read) -> str:
@@ -122,9 +162,10 @@ def markdown_of(entry: Entry, read: Read) -> str:
             return markdown_of_action(entry, read)
 
 
-def markdown_of_action(ran: Ran, read: Read) -> str:
+def markdown_of_action(ran: Ran, read: Read, *, shown: bool = False) -> str:
+    """`shown`: without the note to the model, which says of code that did not run why it did not."""
     parts = [fenced(ran.code, ran.language)]
-    output = output_of(ran, read)
+    output = "" if shown and ran.completion is None else output_of(ran, read)
     error = ran.completion.error if ran.completion is not None else None
     if ran.completion is not None and ran.completion.result:
         output = joined(output, clean_text(ran.completion.result))
@@ -148,81 +189,3 @@ def fenced(text: str, language: str) -> str:
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
-
-
-def notebook(events: Iterable[Stored], secrets: tuple[str, ...], read: Read) -> str:
-    """A notebook (nbformat 4.5): words as Markdown, code as cells with their outputs, images embedded."""
-    stored = list(events)
-    cells: list[dict[str, Any]] = []
-    count = 0
-    for entry in story(stored):
-        if isinstance(entry, Ran):
-            count += 1
-            cells.append(code_cell(entry, count, secrets, read))
-        else:
-            cells.append({"cell_type": "markdown", "metadata": {}, "source": redact(markdown_of(entry, read), secrets)})
-    for number, cell in enumerate(cells):
-        cell["id"] = sha256(f"{number}\n{cell['source']}".encode("utf-8", "replace")).hexdigest()[:16]
-    body = {
-        "cells": cells,
-        "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        },
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
-
-
-def code_cell(ran: Ran, count: int, secrets: tuple[str, ...], read: Read) -> dict[str, Any]:
-    source = redact(ran.code, secrets)
-    if ran.language != "python":
-        source = f"{MAGICS.get(ran.language, f'%%script {ran.language}')}\n{source}"
-    return {
-        "cell_type": "code",
-        "execution_count": count,
-        "metadata": {},
-        "outputs": outputs(ran, count, secrets, read),
-        "source": source,
-    }
-
-
-def outputs(ran: Ran, count: int, secrets: tuple[str, ...], read: Read) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if text := output_of(ran, read):
-        found.append({"output_type": "stream", "name": "stdout", "text": redact(text, secrets)})
-    completion = ran.completion
-    if completion is None:
-        return found
-    for display in ran.displays:
-        found.append({"output_type": "display_data", "data": bundle(display, secrets, read), "metadata": {}})
-    if completion.result:
-        data = {"text/plain": redact(clean_text(completion.result), secrets)}
-        found.append({"output_type": "execute_result", "execution_count": count, "data": data, "metadata": {}})
-    if (error := completion.error) is not None:
-        found.append(
-            {
-                "output_type": "error",
-                "ename": error.name,
-                "evalue": redact(clean_text(error.message), secrets),
-                "traceback": redact(clean_text(error.traceback), secrets).splitlines(),
-            }
-        )
-    return found
-
-
-def bundle(display: Display, secrets: tuple[str, ...], read: Read) -> dict[str, Any]:
-    """A rich result with its data inside; only its text where the file is gone or too large."""
-    plain: dict[str, Any] = {"text/plain": redact(clean_text(display.text), secrets) or f"[{display.mime}]"}
-    data = read(display.path, LARGEST_IMAGE)
-    if data is None or display.mime == "text/plain":
-        return plain
-    if display.mime.startswith("text/") or display.mime in TEXT_MIMES:
-        return {display.mime: redact(data.decode("utf-8", "replace"), secrets), **plain}
-    if display.mime.endswith("json"):
-        try:
-            return {display.mime: redact_all(json.loads(data), secrets), **plain}
-        except ValueError:
-            return plain
-    return {display.mime: base64.b64encode(data).decode("ascii"), **plain}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StoreError
@@ -14,10 +16,17 @@ from ..text.i18n import _
 from ..types.base import Value
 
 LOG_NAME = "log.db"
+LOCK_NAME = "lock"
+INDEX_NAME = "search.db"
+"""Of `search`: it can be made anew at any time."""
 LONGEST_HOME = 480
 """Bytes: SQLite opens no path of more than 512, and its own files lie beside the log."""
 MOST_ROUNDS = 50
 """How deep folders may lie that nobody may read and that are removed all the same."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What the system says whose disk is full or broken."""
 
 
 class StoreOptions(Value):
@@ -81,6 +90,23 @@ def make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+def forget_index(home: Path) -> None:
+    """Throw the index of the search away: something in it was erased. The next search makes it anew."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            (home / f"{INDEX_NAME}{end}").unlink()
+
+
+def empty(folder: Path, keep: str) -> None:
+    """Remove all that lies in a folder but one name; links are removed, never followed. Raises OSError."""
+    for entry in folder.iterdir():
+        if entry.name != keep:
+            if entry.is_dir() and not entry.is_symlink():
+                remove_tree(entry)
+            else:
+                entry.unlink()
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all in it, also what programs made read-only; links are removed, never followed.
 
@@ -125,6 +151,17 @@ def narrow(path: Path) -> None:
     facts = path.stat()
     if facts.st_uid == os.geteuid() and facts.st_mode & 0o077:
         path.chmod(facts.st_mode & 0o700)
+
+
+def disk_error(error: Exception) -> StoreError | None:
+    """A full or broken disk under any file of a session, in words; None where the error is another one."""
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        return None
+    place = error.filename or _("A file of the session")
+    return StoreError(
+        _("{path} cannot be kept or read: {reason}.", path=place, reason=reason_of(error)),
+        _("Everything logged so far is kept. Check the space and the rights, then resume the session."),
+    )
 
 
 def reason_of(error: OSError) -> str:

@@ -30,10 +30,14 @@ from ..types.events import (
     TurnFinished,
     TurnStarted,
 )
+from ..types.tooling import readable
+from .guests import Attached, read_guests
+from .labels import Labels
 from .store import SessionInfo, Store
 
 FIRST_WORDS = 80
 """Columns of a person's first words in a row."""
+UNLABELLED = Labels()
 State = Literal["running", "waiting", "interrupted", "done"]
 
 
@@ -53,6 +57,12 @@ class SessionRow(Value):
     """Of the process that holds it; 0 when none does."""
     size: int = 0
     """Events."""
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    attached: tuple[Attached, ...] = ()
+    """Who has joined it from elsewhere."""
+    disk: int | None = None
+    """Bytes of its events and files; None where they were not counted."""
 
 
 class Line(Value):
@@ -69,10 +79,14 @@ class Line(Value):
 def rows(store: Store, workspace: str | Path | None = None) -> list[SessionRow]:
     """One row for each session, the newest first. Raises StoreError."""
     asking = {asked.session for asked in store.questions() if asked.request.kind == "run"}
-    return [row_of(store, info, asks=info.id in asking) for info in store.sessions(workspace)]
+    labels = store.labels()
+    return [
+        row_of(store, info, asks=info.id in asking, labels=labels.get(info.id, Labels()))
+        for info in store.sessions(workspace)
+    ]
 
 
-def row_of(store: Store, info: SessionInfo, *, asks: bool = False) -> SessionRow:
+def row_of(store: Store, info: SessionInfo, *, asks: bool = False, labels: Labels = UNLABELLED) -> SessionRow:
     holder = store.holder(info.id)
     milestones = store.milestones(info.id)
     turns = [seq for seq, kind in milestones if kind == "turn_started"]
@@ -86,6 +100,9 @@ def row_of(store: Store, info: SessionInfo, *, asks: bool = False) -> SessionRow
         state="waiting" if asks else "running" if holder is not None else state_of(store, info.id, milestones),
         pid=holder.pid if holder is not None else 0,
         size=info.size,
+        name=labels.name,
+        tags=labels.tags,
+        attached=read_guests(store.folder(info.id)) if holder is not None else (),
     )
 
 
@@ -142,7 +159,7 @@ def told(stored: Stored) -> str:
         case ModelFailed():
             return _("The model gave no answer: {message}", message=event.message)
         case ActionProposed():
-            return f"[{event.action.language}]\n{show_hidden(event.action.code)}"
+            return f"[{event.action.language}]\n{show_hidden(readable(event.action.language, event.action.code))}"
         case ActionFinished():
             return f"[{event.status}] {event.observation.text}"
         case _:

@@ -128,4 +128,6 @@ def busy(session: str, holder: Holder) -> SessionBusy:
                 session=session, pid=holder.pid, since=since)  # fmt: skip
     else:
         who = _("Session {session} is in use by another process.", session=session)
-    return SessionBusy(who, _("Nothing was changed. Go on there, or end that process; then resume the session."))
+    return SessionBusy(
+        who, _("Nothing was changed. To watch it or to join it: interpreter attach {session}", session=session)
+    )

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from ..errors import StoreError
+from ..text.i18n import _
 from ..types.actions import OutputRef
-from ..types.events import DURABLE, ApprovalResolved, Event, SessionClosed, Stored, TurnFinished
+from ..types.events import DURABLE, ApprovalResolved, Event, SessionClosed, SessionImported, Stored, TurnFinished
 from . import questions, records
 from .blobs import Blobs
 from .database import Database
+from .home import forget_index
 from .lock import SessionLock
 from .masking import Masks
-from .migrations import MILESTONES
+from .migrations import MARKS, MILESTONES
+from .placing import placed
 from .records import Verdict
 from .seals import Seals
 from .writer import Writer
 
 PAGE = 500
-SEALED = (TurnFinished, SessionClosed)
+
+
+class Row(NamedTuple):
+    """A row of the log, as it stands there."""
+
+    seq: int
+    time: int
+    """Microseconds since 1970."""
+    type: str
+    body: bytes | None
+    digest: bytes
+    hash: bytes
+
+
+SEALED = (TurnFinished, SessionClosed, SessionImported)
 """Events after which the head of the chain is sealed."""
 
 
@@ -45,6 +63,7 @@ class SessionLog:
         self._key = key
         self._lock = lock
         self._seals = seals
+        self._answers = questions.Answers(key, session)
         self._blobs = Blobs(database, key, self._blob_folder, masks)
 
     @property
@@ -77,28 +96,86 @@ class SessionLog:
 
     def _appender(self, events: Sequence[Event]) -> Appender:
         pairs = [(event, records.encode(event)) for event in events]
-        return Appender(self._database, self._key, self.id, pairs, self._seals)
+        return Appender(self._database, self._key, self.id, pairs, self._answers, self._seals)
 
-    def events(self, from_seq: int = 1) -> Iterator[Stored]:
+    def events(self, from_seq: int = 1, *, without: Collection[str] = (), until: int = 0) -> Iterator[Stored]:
         """Every event from `from_seq` on, read in pages: also those appended while it runs.
+
+        Args:
+            without: types that are left out as long as they stand before seq `until`: who takes a session up again
+                needs not decode a third of a long log.
 
         Raises LogDamaged for an event that cannot be read; those before it have been given by then.
         """
-        following = from_seq
+        following, foreign = from_seq, self.imported()
         while True:
             rows = self._database.query(
                 "SELECT seq, time, type, body, hash FROM events WHERE session = ? AND seq >= ? ORDER BY seq LIMIT ?",
                 (self._key, following, PAGE),
             )
             for seq, moment, kind, body, chained in rows:
-                yield records.decode(self.id, seq, moment, kind, body, chained)
                 following = seq + 1
+                if seq < until and kind in without:
+                    continue
+                stored = records.decode(self.id, seq, moment, kind, body, chained)
+                here = placed(stored.event, self.folder, foreign=seq <= foreign)
+                yield stored if here is stored.event else msgspec.structs.replace(stored, event=here)
             if len(rows) < PAGE:
                 return
 
+    def hash_at(self, seq: int) -> str:
+        """The hash of one event, in hexadecimal; empty where there is none. Raises StoreError."""
+        rows = self._database.query("SELECT hash FROM events WHERE session = ? AND seq = ?", (self._key, seq))
+        return rows[0][0].hex() if rows and isinstance(rows[0][0], bytes) else ""
+
+    def imported(self) -> int:
+        """The seq up to which the session came from a file; 0 for one that began here."""
+        rows = self._database.query(
+            f"SELECT max(seq) FROM events INDEXED BY marks WHERE session = ? AND type IN ({MARKS})"
+            " AND type = 'session_imported'",
+            (self._key,),
+        )
+        return int(rows[0][0] or 0)
+
+    def rows(self, last: int) -> Iterator[Row]:
+        """The rows up to `last`, as they stand in the log. Raises StoreError; LogDamaged for what is no row."""
+        following = 1
+        while following <= last:
+            found = self._database.query(
+                "SELECT seq, time, type, body, body_sha256, hash FROM events"
+                " WHERE session = ? AND seq >= ? AND seq <= ? ORDER BY seq LIMIT ?",
+                (self._key, following, last, PAGE),
+            )
+            for seq, moment, kind, body, digest, chained in found:
+                if not isinstance(digest, bytes) or not isinstance(chained, bytes):
+                    raise records.unreadable(self.id, int(seq), str(kind), TypeError(_("its hash is no hash")))
+                yield Row(int(seq), int(moment), str(kind), body, digest, chained)
+                following = int(seq) + 1
+            if len(found) < PAGE:
+                return
+
+    def small_blobs(self) -> Iterator[tuple[str, bytes]]:
+        """Names and bytes of the files that lie in the log as well."""
+        rows = self._database.query(
+            "SELECT name FROM blobs WHERE session = ? AND data IS NOT NULL ORDER BY name", (self._key,)
+        )
+        for (name,) in rows:
+            found = self._database.query("SELECT data FROM blobs WHERE session = ? AND name = ?", (self._key, name))
+            if found:
+                yield str(name), bytes(found[0][0])
+
+    def blob_hashes(self) -> list[tuple[str, str]]:
+        """Names and SHA-256 of the session's files, as the log has them. Raises StoreError."""
+        return [
+            (str(name), str(digest))
+            for name, digest in self._database.query(
+                "SELECT name, sha256 FROM blobs WHERE session = ? ORDER BY name", (self._key,)
+            )
+        ]
+
     def answer_to(self, approval: str) -> Stored | None:
         """The answer that a question has got, by whichever program; None while it has none. Raises StoreError."""
-        return questions.answer_to(self._database.query, self._key, self.id, approval)
+        return self._answers.find(self._database.query, approval)
 
     def verify(self, marks: Container[int] = ()) -> Verdict:
         """Walk the chain from the first event to the last. Raises StoreError when the log cannot be read.
@@ -144,6 +221,7 @@ class SessionLog:
             connection.executemany(
                 "UPDATE events SET body = NULL WHERE session = ? AND seq = ?", [(self._key, seq) for seq in seqs]
             )
+        forget_index(self.folder.parent.parent)
         self._database.give_back()
 
     def milestones(self) -> list[tuple[int, str]]:
@@ -203,10 +281,11 @@ class Appender:
         key: int,
         session: str,
         pairs: Sequence[tuple[Event, records.Encoded]],
+        answers: questions.Answers,
         seals: Seals | None = None,
     ) -> None:
         self._database, self._key, self._session, self._pairs = database, key, session, pairs
-        self._seals = seals
+        self._answers, self._seals = answers, seals
 
     def __call__(self) -> list[Stored]:
         # A seal on the disk may never name an event that a loss of power could still take.
@@ -215,7 +294,7 @@ class Appender:
         with self._database.transaction(full=full) as connection:
             for event, _encoded in self._pairs:
                 if isinstance(event, ApprovalResolved):
-                    questions.refuse_second(connection, self._key, self._session, event.approval)
+                    self._answers.refuse_second(connection, event.approval)
             stored = records.append(connection, self._key, self._session, self._pairs)
         if self._seals is not None and seal:
             try:

@@ -11,6 +11,11 @@ MILESTONES = "'session_started', 'turn_started', 'turn_finished', 'session_close
 QUESTIONS = "'approval_requested', 'approval_resolved'"
 """Types of events that have an index of their own, as it was made in step 2."""
 
+MARKS = "'session_named', 'session_tagged', 'session_imported'"
+"""Types of events that have an index of their own, as it was made in step 3."""
+
+MARK_TYPES = ("session_named", "session_tagged", "session_imported")
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -53,6 +58,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
         CREATE INDEX questions ON events (session, seq) WHERE type IN ('approval_requested', 'approval_resolved')
+        """,
+    ),
+    (
+        """
+        CREATE INDEX marks ON events (session, seq) WHERE type IN (
+            'session_named', 'session_tagged', 'session_imported'
+        )
         """,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,8 +19,9 @@ Query = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 
 OF_ONE = (
     "SELECT seq, time, type, body, hash FROM events INDEXED BY questions"
-    f" WHERE session = ? AND type IN ({QUESTIONS}) ORDER BY seq DESC"
+    f" WHERE session = ? AND seq > ? AND type IN ({QUESTIONS}) ORDER BY seq"
 )
+AT = "SELECT seq, time, type, body, hash FROM events WHERE session = ? AND seq = ?"
 OF_ALL = (
     "SELECT s.key, e.seq, e.time, e.type, e.body, e.hash, s.id FROM events e INDEXED BY questions"
     f" JOIN sessions s ON s.key = e.session WHERE e.type IN ({QUESTIONS}) ORDER BY e.session, e.seq"
@@ -36,16 +38,51 @@ class Asked(Value):
     request: ApprovalRequested
 
 
-def answer_to(query: Query, key: int, session: str, approval: str) -> Stored | None:
-    """The newest answer to this question; None where it has none."""
-    return _answer(query(OF_ONE, (key,)), session, approval)
+class Answers:
+    """The answers of one session. Each row is looked at once, so that the thousandth question costs what the first did.
 
+    Usable from any thread.
+    """
 
-def refuse_second(connection: sqlite3.Connection, key: int, session: str, approval: str) -> None:
-    """Inside a transaction that is to store an answer: raises AlreadyAnswered where there is one."""
-    found = _answer(connection.execute(OF_ONE, (key,)).fetchall(), session, approval)
-    if found is not None:
-        raise AlreadyAnswered(*already(found))
+    def __init__(self, key: int, session: str) -> None:
+        self._key, self._session = key, session
+        self._lock = threading.Lock()
+        self._read = 0
+        """Seq of the last row that was looked at."""
+        self._seqs: dict[str, int] = {}
+        """Of the newest answer to each question."""
+
+    def find(self, query: Query, approval: str) -> Stored | None:
+        """The newest answer to this question, by whichever program; None where it has none. Raises StoreError."""
+        with self._lock:
+            for row in query(OF_ONE, (self._key, self._read)):
+                self._read = row[0]
+                self._note(row, approval)
+            seq = self._seqs.get(approval)
+        return _answer(query(AT, (self._key, seq)), self._session, approval) if seq is not None else None
+
+    def _note(self, row: tuple[Any, ...], approval: str) -> None:
+        seq, moment, kind, body, chained = row
+        if kind != "approval_resolved" or body is None:
+            return
+        try:
+            event = records.decode(self._session, seq, moment, kind, body, chained).event
+        except StoreError:
+            if approval.encode() in body:
+                raise
+            return
+        if isinstance(event, ApprovalResolved):
+            self._seqs[event.approval] = seq
+
+    def refuse_second(self, connection: sqlite3.Connection, approval: str) -> None:
+        """Inside a transaction that is to store an answer: raises AlreadyAnswered where there is one."""
+
+        def query(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+            return connection.execute(sql, values).fetchall()
+
+        found = self.find(query, approval)
+        if found is not None:
+            raise AlreadyAnswered(*already(found))
 
 
 def _answer(rows: Sequence[tuple[Any, ...]], session: str, approval: str) -> Stored | None:

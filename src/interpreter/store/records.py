@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
@@ -145,6 +145,19 @@ def append(
         )
         stored.append(Stored(session=session, seq=seq, time=moment / 1e6, event=event, hash=chained.hex()))
     return stored
+
+
+def adopt(connection: sqlite3.Connection, session: str, workspace: str, created: float, rows: Iterable[Any]) -> int:
+    """Add a session with rows of another log, inside a transaction that the caller holds; its key."""
+    cursor = connection.execute(
+        "INSERT INTO sessions (id, workspace, created) VALUES (?, ?, ?)", (session, workspace, int(created * 1e6))
+    )
+    key = cursor.lastrowid or 0
+    connection.executemany(
+        "INSERT INTO events (session, seq, time, type, body, body_sha256, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((key, *row) for row in rows),
+    )
+    return key
 
 
 def misfit(

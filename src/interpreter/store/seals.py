@@ -258,14 +258,19 @@ def write_at(descriptor: int, data: bytes, place: int) -> int:
     return place + written
 
 
+def own_key(path: Path) -> bytes:
+    """What the file holds; a new key where there is none. Raises OSError."""
+    try:
+        return read_key(path)
+    except FileNotFoundError:
+        make_key(path)
+        return read_key(path)
+
+
 def key_of(path: Path) -> bytes:
     """The key; a new one where there is no file. Raises StoreError."""
     try:
-        try:
-            data = read_key(path)
-        except FileNotFoundError:
-            make_key(path)
-            data = read_key(path)
+        data = own_key(path)
     except OSError as error:
         raise StoreError(
             _("The key of the audit trail, {path}, cannot be read or made: {reason}.", path=path,

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import SessionUnknown, StoreError
 from ..text.i18n import _
 from ..types.base import Value, new_id
-from ..types.events import Stored
-from . import questions
+from ..types.events import Event, Stored
+from . import questions, records
 from .database import Database
-from .home import LOG_NAME, make_private, prepare_home, reason_of, remove_tree
+from .home import LOCK_NAME, LOG_NAME, forget_index, make_private, prepare_home, reason_of, remove_tree
+from .labels import Labels, labels
 from .lock import Holder, SessionLock, holder_of
-from .log import SessionLog
+from .log import Row, SessionLog
 from .masking import Masks
+from .migrations import MARK_TYPES, MARKS
 from .questions import Asked
 from .seals import Seals
 from .writer import Writer
@@ -114,6 +117,44 @@ class Store:
             raise
         return self._log(key, session_id, name_of(workspace), lock)
 
+    def adopt(
+        self,
+        session_id: str,
+        workspace: str | Path,
+        created: float,
+        put: Callable[[Path], None],
+        rows: Iterable[Row],
+        more: Sequence[Event],
+    ) -> SessionLog:
+        """Take in a session that came from elsewhere, whole or not at all; held by this process.
+
+        Args:
+            put: called with the session's folder, to put its files there.
+            rows: its events with their chain, already verified.
+            more: stored with them, and sealed: what closes it, and that it was imported.
+
+        Raises StoreError when the id is taken or the log cannot be written, and what `put` raises.
+        """
+        lock = self._hold(session_id)
+        try:
+            if self._database.query("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
+                raise StoreError(_("There is already a session {id}.", id=session_id))
+            try:
+                put(self.folder(session_id))
+                with self._database.transaction(full=True) as connection:
+                    key = records.adopt(connection, session_id, name_of(workspace), created, rows)
+                    pairs = [(event, records.encode(event)) for event in more]
+                    last = records.append(connection, key, session_id, pairs)[-1]
+            except BaseException:
+                remove_tree(self.folder(session_id))
+                raise
+            if self.seals is not None:
+                self.seals.seal(session_id, last.seq, last.hash)
+        except BaseException:
+            lock.release()
+            raise
+        return self._log(key, session_id, name_of(workspace), lock)
+
     def resume(self, session_id: str) -> SessionLog:
         """A session held by this process, at its last event.
 
@@ -150,7 +191,7 @@ class Store:
                 _("The session's folder {path} cannot be made: {reason}.", path=folder, reason=reason_of(error)),
                 _("Everything logged so far is kept. Check the space and the rights in {home}.", home=self.home),
             ) from error
-        return SessionLock(folder / "lock", session_id)
+        return SessionLock(folder / LOCK_NAME, session_id)
 
     def _log(self, key: int, session_id: str, workspace: str, lock: SessionLock | None) -> SessionLog:
         log = SessionLog(
@@ -174,12 +215,42 @@ class Store:
         wanted = None if workspace is None else name_of(workspace)
         rows = self._database.query(
             # CROSS: each session's last event by its key, never a walk through all events.
-            "SELECT s.id, s.workspace, s.created, e.time, e.seq FROM sessions s CROSS JOIN events e"
+            "SELECT s.id, s.workspace, s.created, e.time, e.seq, e.type, s.key FROM sessions s CROSS JOIN events e"
             " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
             " WHERE ? IS NULL OR s.workspace = ? ORDER BY e.time DESC, s.key DESC",
             (wanted, wanted),
         )
-        return [info_of(row) for row in rows]
+        if not any(row[5] in MARK_TYPES for row in rows):
+            return [info_of(row[:5]) for row in rows]
+        # A name or a tag is no use of the session: what came before it counts.
+        found = [(self._last_use(row[6], row[3]) if row[5] in MARK_TYPES else row[3], row) for row in rows]
+        found.sort(key=lambda pair: (pair[0], pair[1][6]), reverse=True)
+        return [info_of((*row[:3], moment, row[4])) for moment, row in found]
+
+    def _last_use(self, key: int, otherwise: int) -> int:
+        rows = self._database.query(
+            f"SELECT time FROM events WHERE session = ? AND type NOT IN ({MARKS}) ORDER BY seq DESC LIMIT 1", (key,)
+        )
+        return int(rows[0][0]) if rows else otherwise
+
+    def labels(self) -> dict[str, Labels]:
+        """Names and tags, by the ids of the sessions that have any. Raises StoreError."""
+        return labels(self._database.query)
+
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """Seq and hash of each session's last event, by its id. Raises StoreError."""
+        rows = self._database.query(
+            "SELECT s.id, e.seq, e.hash FROM sessions s CROSS JOIN events e"
+            " ON e.session = s.key AND e.seq = (SELECT max(seq) FROM events WHERE session = s.key)"
+        )
+        return {row[0]: (row[1], row[2].hex() if isinstance(row[2], bytes) else "") for row in rows}
+
+    def log_size(self, session_id: str) -> int:
+        """Bytes of a session's events, and of the files that lie in the log as well. Raises SessionUnknown."""
+        key, _workspace = self._row(session_id)
+        events = self._database.query("SELECT sum(length(body) + 200) FROM events WHERE session = ?", (key,))
+        blobs = self._database.query("SELECT sum(length(data)) FROM blobs WHERE session = ?", (key,))
+        return int(events[0][0] or 0) + int(blobs[0][0] or 0)
 
     def info(self, session_id: str) -> SessionInfo:
         """Raises SessionUnknown."""
@@ -192,7 +263,7 @@ class Store:
         return info_of(rows[0])
 
     def find(self, wanted: str, workspace: str | Path | None = None) -> SessionInfo:
-        """The session that a person means: `last`, an id, or the beginning of one (with or without its prefix).
+        """The session that a person means: `last`, an id, a name, or the beginning of an id (its prefix or not).
 
         Args:
             workspace: only sessions of this folder, as it was given to `create`.
@@ -209,13 +280,18 @@ class Store:
         for info in among:
             if info.id == wanted:
                 return info
+        names = {labels.name: session for session, labels in self.labels().items() if labels.name}
+        if session := names.get(unicodedata.normalize("NFC", wanted)):
+            for info in among:
+                if info.id == session:
+                    return info
         matches = [i for i in among if wanted and begins(i.id, wanted)]
         if len(matches) == 1:
             return matches[0]
         if matches:
-            names = ", ".join(info.id for info in matches[:SHOWN_MATCHES])
+            shown = ", ".join(info.id for info in matches[:SHOWN_MATCHES])
             raise SessionUnknown(
-                _("More than one session begins with {wanted}: {names}.", wanted=wanted, names=names),
+                _("More than one session begins with {wanted}: {names}.", wanted=wanted, names=shown),
                 _("Give more of the id."),
             )
         raise self._unknown(wanted)
@@ -254,6 +330,7 @@ class Store:
             with self._database.transaction(full=True) as connection:
                 connection.execute("DELETE FROM sessions WHERE key = ?", (key,))
             self._database.give_back()
+            forget_index(self.home)
             remove_tree(self.folder(session_id))
         except OSError as error:
             raise StoreError(

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from ..types.actions import Action, Completion, Display
+import msgspec
+
+from ..types.actions import Completion, Display
 from ..types.base import Value
 from ..types.events import (
     ActionFinished,
     ActionProposed,
+    ActionStarted,
     ApprovalResolved,
     ConversationReset,
     ConversationUndone,
@@ -21,6 +24,7 @@ from ..types.events import (
     TurnFinished,
     TurnStarted,
 )
+from ..types.rewinding import Rewound
 
 
 class Said(Value, tag="said"):
@@ -45,6 +49,14 @@ class Ran(Value, tag="ran"):
     text: str = ""
     """What the model read of it."""
     completion: Completion | None = None
+    step: int = 0
+    """The number of its ActionStarted in the session; 0 while it has not begun."""
+    own: bool = False
+    """The person's own code, not the model's."""
+    source: str = ""
+    """Of what the harness ran itself: `source` or `purpose` of its `Action`."""
+    gone: bool = False
+    """Its files or variables were brought back to what they were before it."""
 
     @property
     def displays(self) -> tuple[Display, ...]:
@@ -77,6 +89,7 @@ class Teller:
         self._place: dict[str, int] = {}
         self._codes: dict[str, list[str]] = {}
         """Codes of each turn, to take them out of the text that they were read from."""
+        self._steps = 0
 
     def apply(self, stored: Stored) -> None:
         when, event = stored.time, stored.event
@@ -90,15 +103,23 @@ class Teller:
             case ActionProposed():
                 self._propose(event, when)
             case ApprovalResolved() if event.action is not None:
-                self._edit(event.action)
+                self._change(event.action.id, language=event.action.language, code=event.action.code)
+            case ActionStarted() if not event.parent:
+                self._steps += 1
+                self._change(event.action, step=self._steps)
             case ActionFinished():
-                self._finish(event)
+                self._change(event.action, status=event.status, text=event.observation.text,
+                             completion=event.completion)  # fmt: skip
             case NoteAdded() if event.source == "person":
                 self._add(Said(role="user", text=event.text, time=when, turn=self._turn()))
             case TurnFinished() if event.reason != "done" and event.text:
                 self._add(Ended(reason=event.reason, text=event.text, turn=event.turn, time=when))
             case ConversationUndone():
                 self._undo(event.turn)
+            case Rewound() if not event.failed:
+                self._rewound(event)
+            case Rewound() if event.action in self._place:
+                self._cut(self._place[event.action] + 1)
             case ConversationReset():
                 self._entries, self._place = [], {}
             case _:
@@ -126,31 +147,35 @@ class Teller:
         if not action.call_id:
             self._codes.setdefault(event.turn, []).append(action.code)
         self._place[action.id] = len(self._entries)
-        self._add(Ran(action=action.id, language=action.language, code=action.code, turn=event.turn, time=when))
+        self._add(
+            Ran(action=action.id, language=action.language, code=action.code, turn=event.turn, time=when,
+                own=not event.step, source=action.source or action.purpose)
+        )  # fmt: skip
 
-    def _edit(self, action: Action) -> None:
-        place = self._place.get(action.id)
-        if place is not None:
-            old = self._entries[place]
-            self._entries[place] = Ran(
-                action=action.id, language=action.language, code=action.code, turn=old.turn, time=old.time
-            )
+    def _change(self, action: str, **fields: object) -> None:
+        place = self._place.get(action)
+        if place is not None and isinstance(old := self._entries[place], Ran):
+            self._entries[place] = msgspec.structs.replace(old, **fields)
 
-    def _finish(self, event: ActionFinished) -> None:
+    def _rewound(self, event: Rewound) -> None:
+        """Whole turns were undone by the event before; here the rest of a turn goes."""
         place = self._place.get(event.action)
-        old = self._entries[place] if place is not None else None
-        if place is not None and isinstance(old, Ran):
-            self._entries[place] = Ran(
-                action=old.action, language=old.language, code=old.code, turn=old.turn, time=old.time,
-                status=event.status, text=event.observation.text, completion=event.completion,
-            )  # fmt: skip
+        if place is not None:
+            del self._entries[place + 1 :]
+            self._place = {action: at for action, at in self._place.items() if at <= place}
+        for at, entry in enumerate(self._entries):
+            if isinstance(entry, Ran) and entry.step > event.step:
+                self._entries[at] = msgspec.structs.replace(entry, gone=True)
 
     def _undo(self, turn: str) -> None:
         for place, entry in enumerate(self._entries):
             if entry.turn == turn:
-                del self._entries[place:]
-                self._place = {action: at for action, at in self._place.items() if at < place}
+                self._cut(place)
                 return
+
+    def _cut(self, place: int) -> None:
+        del self._entries[place:]
+        self._place = {action: at for action, at in self._place.items() if at < place}
 
 
 def without_blocks(text: str, codes: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import codecs
 import re
 
 from .decode import decode
+from .expression import expression
 
 LINE_CAP = 1 << 16
 """Characters of an unfinished line that a cleaner holds before it lets them go."""
@@ -19,27 +20,27 @@ PIECE = 1 << 20
 
 # Bidirectional controls, and the invisible tag characters: they make text read otherwise than it is.
 HIDDEN = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
-INVISIBLE = re.compile(
+INVISIBLE = expression(
     f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2028\u2029"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0080-\U000e0fff\ud800-\udfff]"
     "|(?<![\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff#*0-9])\ufe0f"  # behind a picture it only asks for colours
 )
-CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}]")
+CONTROL = expression(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}]")
 CONTROL_TABLE = dict.fromkeys((*range(9), *range(11, 32), 127))
 
-STRING_START = re.compile(r"\x1b[\]PX^_k]")
-OSC_END = re.compile(r"[\x07\x9c]|\x1b\\|(?=[\n\x1b])")
-DCS_END = re.compile(r"[\x9c\x18\x1a]|\x1b\\|(?=\x1b)")
-OSC = re.compile(r"\x1b\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c|(?=[\n\x1b]))")
-DCS = re.compile(r"\x1b[PX^_k][^\x1b\x9c\x18\x1a]*(?:\x1b\\|[\x9c\x18\x1a]|(?=\x1b))")
-SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-Z\\^-~]")
-INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-?]{0,200}[ -/]{0,20}|[ -/]{0,20})|\x9b[0-?]{0,200}[ -/]{0,20})\Z")
+STRING_START = expression(r"\x1b[\]PX^_k]")
+OSC_END = expression(r"[\x07\x9c]|\x1b\\|(?=[\n\x1b])")
+DCS_END = expression(r"[\x9c\x18\x1a]|\x1b\\|(?=\x1b)")
+OSC = expression(r"\x1b\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c|(?=[\n\x1b]))")
+DCS = expression(r"\x1b[PX^_k][^\x1b\x9c\x18\x1a]*(?:\x1b\\|[\x9c\x18\x1a]|(?=\x1b))")
+SEQUENCE = expression(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-Z\\^-~]")
+INCOMPLETE = expression(r"(?:\x1b(?:\[[0-?]{0,200}[ -/]{0,20}|[ -/]{0,20})|\x9b[0-?]{0,200}[ -/]{0,20})\Z")
 ERASERS = (("\x1b[K", "\x1c"), ("\x1b[0K", "\x1c"), ("\x1b[2K", "\x1d"))
 # What has no place in text once sequences are gone; \b, \r and the two stand-ins for erasing are still needed.
-DROPPED = re.compile(r"[\x00-\x07\x0e-\x1b\x1e\x1f\x7f-\x9f]")
-MOVES = re.compile(r"([\r\b\x1c\x1d])")
-HIDDEN_CHARACTER = re.compile(f"[{HIDDEN}]")
+DROPPED = expression(r"[\x00-\x07\x0e-\x1b\x1e\x1f\x7f-\x9f]")
+MOVES = expression(r"([\r\b\x1c\x1d])")
+HIDDEN_CHARACTER = expression(f"[{HIDDEN}]")
 
 
 class LineCleaner:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextvars import ContextVar
 
 LANGUAGES = ("en", "zh_CN")
 ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 _state = {"language": ""}
 _read: dict[str, dict[str, str]] = {}
+_spoken: ContextVar[str] = ContextVar("spoken", default="")
 
 
 def language_of(name: str) -> str:
@@ -24,8 +26,25 @@ def set_language(name: str) -> None:
     _state["language"] = language_of(name) if name else ""
 
 
+class speaking:
+    """Within it, and in what it awaits, this language is in force: for one of several readers. Empty: no change."""
+
+    def __init__(self, name: str) -> None:
+        self._name = language_of(name) if name else _spoken.get()
+
+    def __enter__(self) -> None:
+        self._token = _spoken.set(self._name)
+
+    def __exit__(self, *_error: object) -> None:
+        _spoken.reset(self._token)
+
+
 def language() -> str:
-    """The language in force: what was set, else the first of LC_ALL, LC_MESSAGES, LANG that is not empty."""
+    """The language in force: of whom is spoken to just now, else what was set, else the first of LC_ALL, LC_MESSAGES,
+    LANG that is not empty.
+    """
+    if spoken := _spoken.get():
+        return spoken
     if _state["language"]:
         return _state["language"]
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):

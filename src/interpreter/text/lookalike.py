@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import NamedTuple
 
-WORD = re.compile(r"[^\W\d_][\w\u0300-\u036f]*")
+from .expression import expression
+
+WORD = expression(r"[^\W\d_][\w\u0300-\u036f]*")
 # Lower and upper case letters of other scripts that are drawn as a Latin letter.
 CYRILLIC = dict(zip("асеорхуіјѕһԁԛԝАВЕЗКМНОРСТУХІЈЅҮԌ", "aceopxyijshdqwABE3KMHOPCTYXIJSYG", strict=True))
 GREEK = dict(zip("ονικρυαΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ovikpuaABEZHIKMNOPTYX", strict=True))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import re
 
+from .expression import expression
 from .i18n import _, catalogue, language
 
-FIELD = re.compile(r"\\\{(program|what|name|error)\\\}")
+FIELD = expression(r"\\\{(program|what|name|error)\\\}")
 
 
 def N_(sentence: str) -> str:
@@ -133,6 +134,7 @@ def layer_word(layer: str) -> str:
         "administrator": _("administrator"),
         "user": _("your policy"),
         "project": _("the project's policy"),
+        "skill": _("a skill"),
         "command line": _("command line"),
         "mode": _("mode"),
         "session": _("this session"),

@@ -1,1 +1,1 @@
-
+"""Tools: typed functions that models, code in kernels and other programs call through one gate."""

@@ -22,6 +22,19 @@ class Action(Value):
     """The native tool call that this answers; empty for code read from text."""
     repairs: tuple[str, ...] = ()
     """What the parser had to mend, in words, for the log."""
+    source: str = ""
+    """`skill NAME`: the first look of a skill, begun by the harness before the model was asked; or what stands in
+    `purpose`. Empty: the model's, or the person's own."""
+    parent: str = ""
+    """The action whose code made this call of a tool while it ran; empty: it stands for itself. `call_id` is then the
+    call's place: `<execution>/<number>`."""
+    purpose: Literal["", "check", "health", "undo"] = ""
+    """Set for an execution of the harness itself, in a goal run: it gets a kernel of its own, and the model reads of it
+    only what it is told."""
+    expect: str = ""
+    """What the model expects of it."""
+    undo: str = ""
+    """A shell command by which the model says that its effect is undone."""
 
 
 class Permit(Value):

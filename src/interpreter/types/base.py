@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from typing import Any, dataclass_transform
 
 import msgspec
@@ -20,7 +20,7 @@ class Value(msgspec.Struct, metaclass=ValueMeta, frozen=True, kw_only=True, omit
 
 def new_id(prefix: str) -> str:
     """A name that cannot be guessed: `prefix` and 20 hexadecimal digits of randomness."""
-    return f"{prefix}_{secrets.token_hex(10)}"
+    return f"{prefix}_{os.urandom(10).hex()}"
 
 
 def code_sha256(code: str) -> str:
@@ -35,3 +35,12 @@ def to_json(value: object) -> bytes:
 def from_json(data: bytes | str, kind: Any) -> Any:
     """Decode; raises msgspec.ValidationError (a ValueError) for what does not fit."""
     return msgspec.json.decode(data, type=kind)
+
+
+def whole(value: Any) -> Any:
+    """As plain dicts and lists, with every field, those that have their default as well: for programs of others."""
+    if isinstance(value, msgspec.Struct):
+        return {name: whole(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple | list):
+        return [whole(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return value

@@ -3,7 +3,12 @@
 Order: SessionStarted first. Within a turn: TurnStarted; then for each step ModelAsked, its live pieces, and exactly
 one of ModelAnswered or ModelFailed; then for each action of the answer, in order: ActionProposed, ActionJudged, perhaps
 ApprovalRequested and ApprovalResolved, perhaps ActionStarted with live OutputChunk, and exactly one ActionFinished.
-Every turn ends with exactly one TurnFinished. KernelEvent, NetworkAttempt and NoteAdded may stand anywhere.
+Every turn ends with exactly one TurnFinished. KernelEvent, NetworkAttempt, NoteAdded and the checkpoints'
+events may stand anywhere, as may QuestionSent after its ApprovalRequested; RewindStarted and Rewound between turns or
+within the undo of a goal run; SnapshotTaken comes before ActionStarted. What a goal run adds (`types.goals`) stands
+within its turns; the harness's own executions are actions whose `purpose` says so. A process that dies leaves its turn
+without an end; then SessionResumed stands within it, and the next process goes on: a request that was cut off gets its
+ModelFailed, an action may be judged again, and what was proposed is not proposed again.
 
 Live-only events (`LIVE`) are shown and never stored; what they add up to is stored once.
 """
@@ -12,10 +17,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from .account import Compacted, Summarized
 from .actions import Action, Completion, Observation
 from .base import Value
+from .goals import GoalEvent, GoalStarted, UndoStarted, UndoStepFinished
+from .marks import SessionImported as SessionImported
+from .marks import SessionNamed as SessionNamed
+from .marks import SessionTagged as SessionTagged
 from .messages import ToolCall, Usage
+from .rewinding import RewindStarted, Rewound, SnapshotTaken
 from .rules import Decision, Mode, Reason
+from .saving import CheckpointMissed as CheckpointMissed
+from .saving import CheckpointRestored as CheckpointRestored
+from .saving import CheckpointSaved as CheckpointSaved
+from .saving import Unsaved as Unsaved
+from .staging import StageCommitStarted, StageCommitted, StageDropped
 
 
 class SessionStarted(Value, tag="session_started"):
@@ -30,6 +46,10 @@ class SessionStarted(Value, tag="session_started"):
     """The account of the system that began it."""
     uid: int = -1
     host: str = ""
+    forked: str = ""
+    """The session that it was forked from, whose events up to there follow; empty: it began by itself."""
+    step: int = 0
+    """With `forked`: after which step."""
 
 
 class SessionResumed(Value, tag="session_resumed"):
@@ -39,6 +59,8 @@ class SessionResumed(Value, tag="session_resumed"):
     gone: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     """Ids of actions whose intent has no completion."""
+    account: str = ""
+    """What the model is told: what was done, what is there, what is gone."""
     user: str = ""
     """The account of the system that took it up."""
     uid: int = -1
@@ -49,6 +71,8 @@ class TurnStarted(Value, tag="turn_started"):
     turn: str
     text: str
     images: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    """Names of the skills that the person wants it done with."""
 
 
 class ModelAsked(Value, tag="model_asked"):
@@ -61,6 +85,9 @@ class ModelAsked(Value, tag="model_asked"):
     """How many messages the request holds."""
     size: int
     """Characters of the request's messages."""
+    purpose: Literal["", "summary", "judge"] = ""
+    """summary: of older steps; it belongs to the step that follows, and Summarized ends it. judge: of a goal run; a
+    second model is asked, and JudgeAnswered ends it."""
 
 
 class TextDelta(Value, tag="text_delta"):
@@ -96,6 +123,8 @@ class ModelAnswered(Value, tag="model_answered"):
     first_token: float = 0.0
     duration: float = 0.0
     retries: int = 0
+    source: Literal["", "cache", "recording"] = ""
+    """Where it comes from when no server was asked for it: it cost nothing."""
 
 
 class ModelFailed(Value, tag="model_failed"):
@@ -119,16 +148,17 @@ class ActionProposed(Value, tag="action_proposed"):
 class ApprovalRequested(Value, tag="approval_requested"):
     """A question to a person. `kind` run: may this code run; install: may these packages be installed; grant: may this
     path be read; network: may this host be reached; input: the program asks for a line; continue: a bound was reached,
-    go on?"""
+    go on?; pause: cost or failures of a goal run have risen suddenly, go on? Those of kind run
+    and pause can be parked."""
 
     approval: str
-    kind: Literal["run", "install", "grant", "network", "input", "continue"]
+    kind: Literal["run", "install", "grant", "network", "input", "continue", "pause"]
     action: str = ""
     question: str = ""
     """In the person's language, for kinds other than run."""
     subject: str = ""
     """run: the code's hash; install: package names; grant: the path; network: `host:port`; input: the program's
-    prompt."""
+    prompt; pause: what has risen (`failures`, `tokens`, `cost`)."""
     where: str = ""
     """run: where it would run, e.g. `bubblewrap, in /work/data`."""
     secret: bool = False
@@ -144,6 +174,18 @@ class ApprovalRequested(Value, tag="approval_requested"):
     """What else that rule would allow: a few examples."""
     deadline: float | None = None
     """Unix seconds after which silence is a no; None: it waits."""
+
+
+class QuestionSent(Value, tag="question_sent"):
+    """A question was sent to where the person wants to be told, or could not be. It waits in either case."""
+
+    approval: str
+    target: str
+    """Its name in the configuration."""
+    problem: str = ""
+    """Why it was not sent; empty: it was."""
+    link: bool = False
+    """Whether a link that answers it was sent along. The link itself stands nowhere."""
 
 
 class ActionJudged(Value, tag="action_judged"):
@@ -167,13 +209,14 @@ class ApprovalResolved(Value, tag="approval_resolved"):
 
 
 class ActionStarted(Value, tag="action_started"):
-    """The intent: durable before anything runs."""
+    """The intent: durable before anything runs. A call by code (`parent`) begins and ends while that code runs."""
 
     action: str
     execution: str
     kernel: str
     language: str
     sandbox: str
+    parent: str = ""
 
 
 class OutputChunk(Value, tag="output_chunk"):
@@ -249,10 +292,14 @@ class NoteAdded(Value, tag="note_added"):
     """A sentence of the harness to the model (and shown to the person): a nudge, a loss, a steer of the person."""
 
     text: str
-    source: Literal["harness", "person"] = "harness"
+    source: Literal["harness", "person", "skill", "checks"] = "harness"
+    """skill: the instructions of a skill, for the model. checks: what was found by checks or the judge, as their events
+    show it."""
     to_model: bool = True
     call_id: str = ""
     """The native tool call that this answers, where the call could not be read."""
+    stops: bool = False
+    """The person interrupted the turn here: it is not gone on with by itself."""
 
 
 class ModeChanged(Value, tag="mode_changed"):
@@ -261,18 +308,12 @@ class ModeChanged(Value, tag="mode_changed"):
     """None: a log written before there were modes; `auto` says it."""
 
 
-class Compacted(Value, tag="compacted"):
-    """From here on the model's history is shorter: `actions` show their output only as head, tail and id; the exchanges
-    that proposed `dropped` are replaced by one line each."""
-
-    actions: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-
-
 class ConversationUndone(Value, tag="conversation_undone"):
     """Everything from the start of `turn` on is no longer part of the model's history."""
 
     turn: str
+    rewind: bool = False
+    """It belongs to a rewind, whose Rewound follows and says the rest."""
 
 
 class ConversationReset(Value, tag="conversation_reset"):
@@ -298,12 +339,20 @@ class SessionClosed(Value, tag="session_closed"):
 Event = (
     SessionStarted | SessionResumed | TurnStarted | ModelAsked | TextDelta | ReasoningDelta | CodeDelta | ModelAnswered
     | ModelFailed | ActionProposed | ActionJudged | ApprovalRequested | ApprovalResolved | ActionStarted | OutputChunk
-    | Progress | ActionFinished | KernelEvent | GrantAdded | NetworkAttempt | Quarantined | NoteAdded | ModeChanged
-    | Compacted | ConversationUndone | ConversationReset | TurnFinished | SessionClosed
+    | QuestionSent
+    | Progress | ActionFinished | KernelEvent | GrantAdded | NetworkAttempt | Quarantined | CheckpointSaved
+    | CheckpointMissed | CheckpointRestored | SnapshotTaken | RewindStarted | Rewound | NoteAdded | ModeChanged
+    | Compacted | Summarized | ConversationUndone | ConversationReset | TurnFinished | SessionClosed
+    | SessionNamed | SessionTagged | SessionImported | StageCommitStarted | StageCommitted | StageDropped
+    | GoalEvent
 )  # fmt: skip
 
 LIVE = (TextDelta, ReasoningDelta, CodeDelta, OutputChunk, Progress)
-DURABLE = (ActionStarted, ActionFinished, ApprovalResolved, TurnStarted, TurnFinished, SessionStarted)
+DURABLE = (
+    ActionStarted, ActionFinished, ApprovalResolved, TurnStarted, TurnFinished, SessionStarted, RewindStarted, Rewound,
+    SessionNamed, SessionTagged, SessionImported, StageCommitStarted, StageCommitted, StageDropped,
+    GoalStarted, UndoStarted, UndoStepFinished,
+)  # fmt: skip
 """Committed with synchronous=FULL before the emit returns; the rest are flushed with the next of these, at the latest
 after 50 ms. What proposes an action is on disk before the action begins, because its intent is."""
 

@@ -107,6 +107,8 @@ class Answer(Value, tag="answer"):
     duration: float = 0.0
     """Seconds from sending to the end."""
     retries: int = 0
+    source: Literal["", "cache", "recording"] = ""
+    """Where it comes from when no server was asked for it."""
 
 
 Piece = TextPiece | ReasoningPiece | CallPiece | Answer

@@ -18,7 +18,7 @@ class Reason(Value):
 
     rule: str
     """Its name, e.g. `recursive-delete-of-a-root`."""
-    layer: Literal["built-in", "administrator", "user", "project", "command line", "mode", "session"]
+    layer: Literal["built-in", "administrator", "user", "project", "skill", "command line", "mode", "session"]
     decision: Decision
     text: str
     """Why, in one sentence, for the person and the model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import Any, Literal
 
 from .base import Value
@@ -35,6 +37,22 @@ class Limits(Value):
     open_files: int | None = 4096
 
 
+class CheckpointLimits(Value):
+    """What saving the state of kernels may cost."""
+
+    enabled: bool = True
+    variable: int = 2048 * MIB
+    """Bytes of one name; a larger one is not saved, and that is said."""
+    total: int = 8192 * MIB
+    """Bytes of one checkpoint, at most half of the free disk."""
+    disk: int = 16384 * MIB
+    """Bytes of all checkpoints of a session; the oldest give way."""
+    deadline: float = 60.0
+    """Seconds for one save."""
+    memory: int = 512 * MIB
+    """Bytes that the process which saves may take for itself."""
+
+
 class Profile(Value):
     """What a kernel may reach. It is fixed at the kernel's birth and grows only by logged grants."""
 
@@ -62,6 +80,9 @@ class Profile(Value):
     """Which hosts the broker lets through; for network `proxy`."""
     network: Literal["closed", "proxy", "host"] = "closed"
     """proxy: a namespace of its own with one way out, the proxy on the host's side. host: only with backend host."""
+    stage: str = ""
+    """Staged mode: the host's folder for what programs write to the workspace and to `writable` folders of the person;
+    these stay as they are. Empty: not staged."""
     environment: dict[str, str] = {}
     """The whole environment of the process: an allow-list has been applied by whoever made this."""
     limits: Limits = Limits()
@@ -84,6 +105,9 @@ class Launch(Value):
     it. Words of `argv` such as `@mapped:PATH@` then stand for a mount of PATH that gives root's files this number."""
     container: dict[str, Any] | None = None
     """For backend container: the engine's socket and what it is asked for; `keeper/contained.py` asks."""
+    stage: dict[str, Any] | None = None
+    """Staged mode: `folders` lists pairs of a folder and of where the layers of the overlay over it lie; `identity` as
+    above. All kernels of a session share these overlays."""
     seccomp: bytes = b""
     """A BPF program (struct sock_filter array). With bubblewrap it is handed over by descriptor."""
     mount_slot: str = ""
@@ -94,3 +118,8 @@ class Launch(Value):
     """Limits to be set where a cgroup can be made: memory (bytes), pids."""
     proxy: dict[str, Any] | None = None
     """Settings of the way out, when the profile opens the network."""
+
+
+def layers_of(stage: str, top: str) -> str:
+    """The folder with the layers of the overlay over `top`."""
+    return f"{stage}/{hashlib.sha256(os.fsencode(top)).hexdigest()[:16]}"

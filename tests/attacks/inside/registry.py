@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -120,7 +121,7 @@ def attempt(function: Attack, world: World) -> str:
 def try_one(function: Attack, world: World) -> str:
     """In a child, so that what it does to itself is gone with it."""
     reading, writing = os.pipe2(os.O_NONBLOCK)
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         signal.alarm(PATIENCE)
         try:
@@ -135,6 +136,16 @@ def try_one(function: Attack, world: World) -> str:
         said = ""
     os.close(reading)
     return said or f"stopped: ended with {struct.pack('>i', status).hex()}"
+
+
+def fork() -> int:
+    """Where the kernel counts all programs of the user, those of other tests may leave no room for a moment."""
+    for _try in range(100):
+        try:
+            return os.fork()
+        except BlockingIOError:
+            time.sleep(0.1)
+    return os.fork()
 
 
 def try_all(world: World) -> dict[str, str]:

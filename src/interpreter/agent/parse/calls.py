@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from interpreter.errors import FormatError
+from interpreter.llm.wire import whole_characters
 
+from ...text.expression import expression
 from .code import Program, language_named, settle
 from .mend import Unreadable, read_json
 
@@ -20,9 +22,9 @@ CUT = (
     "Your answer was cut off in the middle of the code, so nothing of it ran. "
     "Write it again shorter, or in parts: one small step in each answer."
 )
-PREFIX = re.compile(r"^(?:functions?|tools?|default_api|multi_tool_use|api)[.:/]+")
-SUFFIX = re.compile(r"[:#]\d+$")
-FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
+PREFIX = expression(r"^(?:functions?|tools?|default_api|multi_tool_use|api)[.:/]+")
+SUFFIX = expression(r"[:#]\d+$")
+FENCED = expression(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 DOING = frozenset(
     ("execute", "exec", "run", "code", "interpreter", "execution", "tool", "repl", "eval", "call", "action", "script")
 )
@@ -31,6 +33,8 @@ CODE_KEYS = ("code", "source", "script", "command", "cmd", "input", "program", "
 CODE_KEYS_MORE = ("snippet", "source_code", "commands", "statement", "expression")
 LANGUAGE_KEYS = ("language", "lang", "kernel", "interpreter", "runtime", "syntax", "type")
 WRAPPERS = ("arguments", "parameters", "args", "params", "input", "kwargs")
+EXPECT_KEYS = ("expect", "expected", "expectation", "expects", "expected_result")
+UNDO_KEYS = ("undo", "rollback", "revert", "undo_command")
 
 
 class Call(NamedTuple):
@@ -40,6 +44,8 @@ class Call(NamedTuple):
     program: Program | None
     arguments: str
     repairs: tuple[str, ...]
+    expect: str = ""
+    undo: str = ""
 
 
 def tool_named(name: str, offered: tuple[str, ...], languages: Mapping[str, str]) -> tuple[str, str]:
@@ -64,12 +70,18 @@ def tool_named(name: str, offered: tuple[str, ...], languages: Mapping[str, str]
 
 
 def read_call(
-    name: str, arguments: str, offered: tuple[str, ...], languages: Mapping[str, str], *, whole: bool
+    name: str,
+    arguments: str,
+    offered: tuple[str, ...],
+    languages: Mapping[str, str],
+    *,
+    whole: bool,
+    expected: Callable[[str], str] = lambda _tool: EXPECTED,
 ) -> Call:
     """The call that is meant.
 
-    `whole` is False where the answer may have been cut off: then only arguments that are sound JSON count.
-    Raises FormatError.
+    `whole` is False where the answer may have been cut off: then only arguments that are sound JSON count; `expected`
+    says how a call of a tool should look. Raises FormatError.
     """
     tool, implied = tool_named(name, offered, languages) if name.strip() else (EXECUTE, "")
     if not tool:
@@ -77,17 +89,31 @@ def read_call(
     repairs: list[str] = []
     if tool != name:
         repairs.append(f"tool {name.strip()[:60]!r} read as {tool}")
-    value = decode(arguments, repairs, whole=whole)
+    value = decode(arguments, repairs, whole=whole, expected=EXPECTED if tool == EXECUTE else expected(tool))
     if tool != EXECUTE:
         if not isinstance(value, dict):
-            raise FormatError(f"The arguments of {tool} are not a JSON object.")
-        return Call(tool, None, msgspec.json.encode(value).decode(), tuple(repairs))
+            raise FormatError(f"The arguments of {tool} are not a JSON object. {expected(tool)}".strip())
+        try:
+            written = msgspec.json.encode(whole_characters(value)).decode()
+        except RecursionError:
+            raise FormatError(f"The arguments of {tool} are nested too deeply. {expected(tool)}".strip()) from None
+        return Call(tool, None, written, tuple(repairs))
     language, code = code_of(value, implied, languages, repairs)
     program = settle(language, code, languages)
-    return Call(tool, program, "", (*repairs, *program.repairs))
+    said = (said_in(value, EXPECT_KEYS), said_in(value, UNDO_KEYS))
+    return Call(tool, program, "", (*repairs, *program.repairs), *said)
 
 
-def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
+def said_in(value: Any, keys: tuple[str, ...]) -> str:
+    """What stands beside the code under one of these keys; empty where nothing does."""
+    if not isinstance(value, dict):
+        return ""
+    table = {str(k).strip().lower(): v for k, v in cast(dict[Any, Any], value).items()}
+    found = next((table[key] for key in keys if isinstance(table.get(key), str)), "")
+    return found.strip() or next((said for key in WRAPPERS if (said := said_in(table.get(key), keys))), "")
+
+
+def decode(arguments: str, repairs: list[str], *, whole: bool, expected: str = EXPECTED) -> Any:
     """The arguments as a value: an object, or a string that is code. Raises FormatError."""
     text = arguments.strip()
     if fenced := FENCED.fullmatch(text):
@@ -100,7 +126,7 @@ def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
             found = read_json(text)
         except Unreadable:
             if text.startswith("{"):
-                raise FormatError(f"The arguments are not valid JSON. {EXPECTED}") from None
+                raise FormatError(f"The arguments are not valid JSON. {expected}") from None
             break
         if found.open_string or (found.cut and not whole):
             raise FormatError(CUT)
@@ -108,7 +134,7 @@ def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
         if not isinstance(value, dict) and text[found.end :].strip():
             break
         if text[found.end :].strip(" \t\r\n}])"):
-            raise FormatError(f"Something stands behind the JSON object of the arguments. {EXPECTED}")
+            raise FormatError(f"Something stands behind the JSON object of the arguments. {expected}")
         if text[found.end :].strip():
             repairs.append("brackets behind the arguments left out")
         repairs += found.repairs
@@ -122,7 +148,7 @@ def decode(arguments: str, repairs: list[str], *, whole: bool) -> Any:
     if not whole:
         raise FormatError(CUT)
     if not text:
-        raise FormatError(f"The arguments are empty. {EXPECTED}")
+        raise FormatError(f"The arguments are empty. {expected}")
     repairs.append("arguments were code, not JSON")
     return arguments if text == arguments.strip() else text
 

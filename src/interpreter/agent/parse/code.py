@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,12 +10,13 @@ from typing import NamedTuple
 from interpreter.errors import FormatError
 from interpreter.types.languages import canonical
 
+from ...text.expression import expression
 from .fences import find_blocks
 
-SHEBANG = re.compile(r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*[ \t]*)*\r?\n")
+SHEBANG = expression(r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*[ \t]*)*\r?\n")
 SHELL_WORDS = frozenset({"bash", "sh", "shell", "zsh"})
-HEREDOC = re.compile(r"(?<!<)<<-?[ \t]*[\"'\\]?([A-Za-z_]\w*)")
-ASTRAY = re.compile("[\ud800-\udfff]")
+HEREDOC = expression(r"(?<!<)<<-?[ \t]*[\"'\\]?([A-Za-z_]\w*)")
+ASTRAY = expression("[\ud800-\udfff]")
 LONGEST_PROOF = 200_000
 """Characters of code that are parsed to see which language it is."""
 

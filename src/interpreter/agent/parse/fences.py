@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-OPENING = re.compile(r"([ \t]*(?:>[ \t]?)?(?:[-*][ \t]+|\d+[.)][ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n\r]*)\r?$")
-INFO = re.compile(r"\{?\.?([^\s{}:,;]+)")
+from ...text.expression import expression
+
+OPENING = expression(r"([ \t]*(?:>[ \t]?)?(?:[-*][ \t]+|\d+[.)][ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n\r]*)\r?$")
+IN_SENTENCE = expression(
+    r"^(?P<before>[^`\n]*[^`\s])[ \t]*(?P<fence>```)(?P<info>[\w+#-]+)[ \t]*\r?\n(?P<code>.*?)\r?\n[ \t]*```[ \t]*\r?$",
+    re.MULTILINE | re.DOTALL,
+)
+"""A fence at the end of a line that says something else first."""
+INFO = expression(r"\{?\.?([^\s{}:,;]+)")
 
 
 class Block(NamedTuple):
@@ -57,6 +64,18 @@ def find_blocks(text: str) -> list[Block]:
         )
         n = last + 1
     return blocks
+
+
+def find_in_sentence(text: str) -> tuple[str, Block] | None:
+    """The words before a block that begins behind them on the same line, and the block: of a text with no other fence,
+    closed on a line of its own.
+    """
+    if text.count("```") != 2 or "````" in text or "~~~" in text:
+        return None
+    found = IN_SENTENCE.search(text)
+    if found is None:
+        return None
+    return found["before"], Block(found["info"].lower(), found["code"], found.start("fence"), found.end(), closed=True)
 
 
 def find_end(lines: list[str], opening: int, fence: str) -> tuple[int, bool, bool]:

@@ -6,17 +6,19 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from ...text.expression import expression
+
 DEEPEST = 40
 STRICT = json.JSONDecoder()
 LOOSE = json.JSONDecoder(strict=False)
-REST = re.compile(r"[\s}\]\"'`;]*(?:\Z|</|<\||<tool_call>|<function|[{\[])")
-SPACE = re.compile(r"\s*")
-GAP = re.compile(r"[\s,]*")
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
-WORD = re.compile(r"[A-Za-z_][\w-]*")
-KEY = re.compile(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*'|[A-Za-z_][\w-]*)\s*:""")
-QUOTED_KEY = re.compile(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*')\s*:""")
-AFTER_CLOSE = re.compile(r"\s*(?:\Z|[,}\]<`|)])|[ \t]*\r?\n")
+REST = expression(r"[\s}\]\"'`;]*(?:\Z|</|<\||<tool_call>|<function|[{\[])")
+SPACE = expression(r"\s*")
+GAP = expression(r"[\s,]*")
+NUMBER = expression(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+WORD = expression(r"[A-Za-z_][\w-]*")
+KEY = expression(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*'|[A-Za-z_][\w-]*)\s*:""")
+QUOTED_KEY = expression(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*')\s*:""")
+AFTER_CLOSE = expression(r"\s*(?:\Z|[,}\]<`|)])|[ \t]*\r?\n")
 ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 WORDS: dict[str, Any] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 SPECIAL = {quote: re.compile(rf"[{quote}\\\x00-\x1f]") for quote in "\"'"}

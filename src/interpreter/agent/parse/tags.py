@@ -7,32 +7,33 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from ...text.expression import expression
 from .mend import Mended, Unreadable, nothing_follows, read_json
 
-OPENING = re.compile(
+OPENING = expression(
     r"<(tool_call|function_call|toolcall|tool_use|tools?)>"
     r"|<(?:function|invoke)(?:=|\s+name\s*=)[\s\"']*([\w.-]+)[\"']?\s*>"
     r"|(\[TOOL_CALLS\])|<\|(python_tag|tool_call)\|>"
     r"|to=functions\.([\w.-]+)[^{\n]*",
 )
 # A closing tag counts only where the protocol can go on behind it: programs hold such tags as well.
-PARAMETER = re.compile(
+PARAMETER = expression(
     r"<(?:parameter|arg|param)(?:=|\s+name\s*=)[\s\"']*([\w-]+)[\"']?\s*>(.*?)"
     r"(</(?:parameter|arg|param)>(?=\s*(?:<(?:parameter|arg|param)[\s=]|\Z))"
     r"|\Z)",
     re.DOTALL,
 )
-ARG_PAIR = re.compile(
+ARG_PAIR = expression(
     r"<arg_key>([^<]{0,80})</arg_key>\s*<arg_value>(.*?)(</arg_value>(?=\s*(?:<arg_key>|</tool_call>|\Z))|\Z)",
     re.DOTALL,
 )
-CLOSING = re.compile(
+CLOSING = expression(
     r"\s*(?:</(?:function|invoke|tool_call|function_call|toolcall|tool_use|tools?)>|<\|call\|>|<\|eom_id\|>)"
 )
-FUNCTION_END = re.compile(r"</(?:function|invoke)>(?=\s*(?:</?(?:tool_call|function_calls?|function|invoke)\b|\Z))")
-ANY_CLOSING = re.compile(r"</(?:parameter|arg|param|function|invoke|tool_call|arg_value)>")
-ANY_FUNCTION_END = re.compile(r"</(?:function|invoke)>")
-JSON_START = re.compile(r"^[ \t]*(?=\[?\s*\{\s*[\"'\w])", re.MULTILINE)
+FUNCTION_END = expression(r"</(?:function|invoke)>(?=\s*(?:</?(?:tool_call|function_calls?|function|invoke)\b|\Z))")
+ANY_CLOSING = expression(r"</(?:parameter|arg|param|function|invoke|tool_call|arg_value)>")
+ANY_FUNCTION_END = expression(r"</(?:function|invoke)>")
+JSON_START = expression(r"^[ \t]*(?=\[?\s*\{\s*[\"'\w])", re.MULTILINE)
 MOST = 48
 """Calls that are looked for in one text: a model that stutters must not cost seconds."""
 NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")

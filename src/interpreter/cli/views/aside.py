@@ -5,6 +5,8 @@ from __future__ import annotations
 from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.events import (
+    CheckpointMissed,
+    CheckpointRestored,
     Compacted,
     ConversationReset,
     ConversationUndone,
@@ -15,9 +17,16 @@ from ...types.events import (
     NetworkAttempt,
     NoteAdded,
     Quarantined,
+    QuestionSent,
     SessionResumed,
+    Summarized,
 )
+from ...types.goals import GoalEvent
+from .back import taken_back
 from .words import mode_line
+
+NAMES = 10
+"""How many missing names are said one by one."""
 
 
 def aside(event: Event, *, verbose: bool) -> str:
@@ -37,18 +46,46 @@ def aside(event: Event, *, verbose: bool) -> str:
         case Quarantined():
             text = _("Taken away, because it would run by itself later: {path}", path=reveal(event.path))
             return text + (" " + _("It is kept at {kept}.", kept=event.kept) if event.kept else "")
+        case CheckpointMissed() if verbose:
+            return _("The variables were not saved after this step: {reason}", reason=reveal(event.reason))
+        case CheckpointRestored() if verbose:  # else the account of what is back says it
+            return _restored(event)
         case GrantAdded() if event.tool:
             return _("Opened for {tool}: {path}", tool=event.tool, path=reveal(event.path)) if verbose else ""
         case GrantAdded():
             return _("The code may now read {path}.", path=reveal(event.path))
-        case ConversationUndone():
+        case ConversationUndone() if not event.rewind:
             return _("Taken back. Files and variables are as they were.")
         case ConversationReset():
             return _("The conversation begins anew; the kernels were restarted.")
+        case Compacted() | Summarized():
+            return _shorter(event, verbose)
+        case _:
+            return _sent(event) or _goal(event, verbose) or taken_back(event)
+
+
+def _goal(event: Event, verbose: bool) -> str:
+    if not isinstance(event, GoalEvent):
+        return ""
+    # Only a goal run pays for it.
+    from .goal import goal_text
+
+    return goal_text(event, verbose=verbose)
+
+
+def _shorter(event: Compacted | Summarized, verbose: bool) -> str:
+    """How the model's window was made to last."""
+    match event:
+        case Compacted() if event.cut:
+            return _("Not all that you said fits the model's window: of older messages it reads the beginning only.")
+        case Compacted() if verbose and event.answers:
+            return _("Older steps are told to the model in short; all of them are kept.")
         case Compacted() if verbose:
             return _("Older outputs were shortened for the model; all of them are kept.")
+        case Summarized() if verbose and event.problem:
+            return _("The model's summary of older steps was not used: {reason}.", reason=reveal(event.problem))
         case _:
-            return ""
+            return taken_back(event)
 
 
 def _kernel(event: KernelEvent, verbose: bool) -> str:
@@ -62,6 +99,25 @@ def _kernel(event: KernelEvent, verbose: bool) -> str:
             return _("The {language} kernel started ({sandbox}).", language=event.language, sandbox=event.sandbox)
         case _:
             return ""
+
+
+def _restored(event: CheckpointRestored) -> str:
+    text = _("The {language} variables are back from the last checkpoint: {n} names.", language=event.language,
+             n=event.names)  # fmt: skip
+    if event.missing:
+        names = ", ".join(reveal(one.name) for one in event.missing[:NAMES])
+        more = len(event.missing) - NAMES
+        text += " " + _("Missing: {names}", names=names) + (f" … (+{more})" if more > 0 else "")
+    return text
+
+
+def _sent(event: Event) -> str:
+    if not isinstance(event, QuestionSent):
+        return ""
+    if event.problem:
+        return _("The question was not sent to {target}: {reason} It waits all the same: interpreter approvals list",
+                 target=reveal(event.target), reason=reveal(event.problem))  # fmt: skip
+    return _("The question was sent to {target}.", target=reveal(event.target))
 
 
 def _network(event: NetworkAttempt) -> str:

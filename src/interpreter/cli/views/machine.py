@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InterpreterError
 from ...session.redaction import public
+from ...text.commands import build_server, harmless_json
 from ...text.redact import Redactor, secret_values
 from ...types.actions import Action
 from ...types.base import to_json
@@ -22,9 +23,13 @@ from ...types.events import (
     SessionStarted,
     TurnFinished,
 )
+from ...types.goals import GoalEvent
 from ..contract import Question
 from ..say import say
 from .questions import question_text
+
+if TYPE_CHECKING:
+    from .goal import GoalResult
 
 TAIL = 4_000
 """Characters of an output that the result object holds; the whole is in the session."""
@@ -32,7 +37,8 @@ TAIL = 4_000
 
 def write_line(value: object) -> None:
     """One line of JSON on standard output, at once. Raises BrokenPipeError when nobody reads."""
-    sys.stdout.buffer.write(to_json(value) + b"\n")
+    line = to_json(value)
+    sys.stdout.buffer.write((harmless_json(line) if build_server(os.environ) else line) + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -68,7 +74,8 @@ class JsonResult:
         self._actions: dict[str, dict[str, Any]] = {}
         self._result: dict[str, Any] = {}
         self._finished = False
-        self._requests = 0
+        self._requests = self._cached = 0
+        self._of_goal: GoalResult | None = None
 
     def show(self, event: Event) -> None:
         match event:
@@ -79,8 +86,9 @@ class JsonResult:
             case ModelAsked():
                 self._result["model"] = event.model
                 self._requests += 1
-            case ModelAnswered() if event.model:
-                self._result["model"] = event.model
+            case ModelAnswered():
+                self._result["model"] = event.model or self._result.get("model", "")
+                self._cached += event.source == "cache"
             case ActionProposed():
                 self._propose(event.action)
             case ApprovalResolved() if event.action is not None:
@@ -90,11 +98,25 @@ class JsonResult:
             case TurnFinished():
                 self._turn(event)
             case _:
-                pass
+                self._goal(event)
+
+    def _goal(self, event: Event) -> None:
+        if isinstance(event, GoalEvent):
+            # Only a goal run pays for it.
+            from .goal import GoalResult
+
+            if self._of_goal is None:
+                self._of_goal = GoalResult()
+            self._of_goal.show(event)
+            self._result["goal"] = self._of_goal.found
 
     def name(self, session: str, workspace: str, sandbox: str) -> None:
         """What is known from the session itself: its events began before this view watched."""
         self._result = {"session": session, "workspace": workspace, "sandbox": sandbox, **self._result}
+
+    def staged(self, changes: list[dict[str, Any]]) -> None:
+        """What a commit would change."""
+        self._result["staged"] = changes
 
     def ask(self, question: Question) -> None:
         say(question_text(question))
@@ -131,6 +153,7 @@ class JsonResult:
             "message": "" if event.reason == "done" else event.text,
             "steps": event.steps,
             "requests": self._requests,
+            "from_cache": self._cached,
             "usage": {**tokens, "reasoning": usage.reasoning},
             "cost": usage.cost,
             "duration": round(event.duration, 3),

@@ -22,6 +22,7 @@ from ...types.events import (
     TurnStarted,
 )
 from ...types.languages import title
+from ...types.tooling import readable
 from ..contract import Question
 from ..say import say, say_piece
 from . import words
@@ -49,7 +50,9 @@ class Plain:
                 self._piece(reveal(event.text))
             case ModelAnswered():
                 self._said = (event.text if event.prose is None else event.prose).strip()
-                if self._verbose:
+                if event.source:
+                    self._line(words.source_line(event))
+                elif self._verbose:
                     self._line(words.usage_line(event.usage))
             case ModelFailed() if self._verbose:
                 self._line(_("The model failed: {message}", message=event.message))
@@ -99,7 +102,7 @@ class Plain:
 
     def _code(self, action: Action) -> None:
         self._line(f"--- {title(action.language)} ---")
-        self._line(reveal(action.code.rstrip("\n")))
+        self._line(reveal(readable(action.language, action.code).rstrip("\n")))
         self._line("---")
 
     def _output(self, event: OutputChunk) -> None:
@@ -128,8 +131,7 @@ class Plain:
         self._close_line()
         if event.reason == "done":
             if event.text:
-                sys.stdout.write(clean_text(event.text).rstrip("\n") + "\n")
-                sys.stdout.flush()
+                self._answer(clean_text(event.text).rstrip("\n") + "\n")
         else:
             if self._said and self._said != event.text.strip():
                 self._line(self._said)
@@ -138,6 +140,10 @@ class Plain:
         self._said = ""
         if self._verbose:
             self._line(words.turn_line(event))
+
+    def _answer(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     def _piece(self, text: str) -> None:
         say_piece(text)

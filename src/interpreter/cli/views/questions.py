@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-import msgspec
-
+from ...text.asked import kind_word as kind_word
+from ...text.asked import lines_of as lines_of
+from ...text.asked import reason_lines, warnings_of
 from ...text.clean import reveal
 from ...text.i18n import _
-from ...text.lookalike import MOST, lookalikes
-from ...text.verdicts import layer_word, subject_words, unclear
-from ...types.rules import Reason
+from ...text.lookalike import MOST
+from ...text.verdicts import unclear
+from ...types.tooling import readable
 from ..contract import Question
-from .words import hidden_count, hidden_warning, run_question
-
-
-def warnings_of(code: str) -> list[str]:
-    """What a person would not see in this code, in words."""
-    found: list[str] = []
-    if hidden := hidden_count(code):
-        found.append(hidden_warning(hidden))
-    words = lookalikes(code)
-    for one in {one.word: one for one in words}.values():
-        letters = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in one.letters)
-        if one.script == "plain":
-            text = _("Careful: “{word}” has unusual forms of Latin letters; Python reads them as plain ones: {letters}",
-                     word=reveal(one.word), letters=letters)  # fmt: skip
-        else:
-            text = _("Careful: “{word}” contains {script} letters that look like Latin ones: {letters}",
-                     word=reveal(one.word), script=script_word(one.script), letters=letters)  # fmt: skip
-        found.append(text)
-    if len(found) > MOST:
-        found[MOST:] = [_("… and {n} more such words.", n=len(found) - MOST)]
-    return found
+from .words import run_question
 
 
 def question_text(question: Question) -> str:
     """A question as plain text, its code included."""
     action = question.action
-    code = [reveal(action.code)] if question.request.kind == "run" and action is not None else []
+    code = (
+        [reveal(readable(action.language, action.code))]
+        if question.request.kind == "run" and action is not None
+        else []
+    )
     return "\n".join([*code, *question_lines(question)])
-
-
-def script_word(script: str) -> str:
-    return {"Cyrillic": _("Cyrillic"), "Greek": _("Greek"), "Armenian": _("Armenian")}.get(script, script)
 
 
 def question_lines(question: Question) -> list[str]:
@@ -65,24 +45,6 @@ def question_lines(question: Question) -> list[str]:
     if request.kind == "run" and action is not None:
         lines.append(run_question(question))
     return lines
-
-
-def reason_line(reason: Reason) -> str:
-    """Why a rule wants it asked, or denies it."""
-    fields = {"rule": reason.rule, "layer": layer_word(reason.layer), "reason": reveal(_(reason.text))}
-    if reason.decision == "deny":
-        line = _("Rule {rule} ({layer}) denies it: {reason}", **fields)
-    else:
-        line = _("Rule {rule} ({layer}) asks: {reason}", **fields)
-    return line + (f"\n  {reveal(subject_words(reason.subject))}" if reason.subject else "")
-
-
-def reason_lines(reasons: Sequence[Reason]) -> list[str]:
-    """One for each rule; what several in a row are about is said once, below them."""
-    return [
-        reason_line(msgspec.structs.replace(one, subject="") if one.subject == after else one)
-        for one, after in zip(reasons, (*(one.subject for one in reasons[1:]), ""), strict=False)
-    ]
 
 
 def proposal_lines(question: Question) -> list[str]:
@@ -118,11 +80,6 @@ def denied(question: Question) -> bool:
     return any(reason.decision == "deny" for reason in question.request.reasons)
 
 
-def lines_of(code: str) -> str:
-    count = len(code.rstrip("\n").split("\n"))
-    return _("{n} lines", n=count) if count != 1 else _("1 line")
-
-
 def answer_keys(question: Question, *, paged: bool = False) -> str:
     """What may be typed. `paged`: the code is longer than the screen."""
     kind, proposal = question.request.kind, question.request.proposal
@@ -136,14 +93,3 @@ def answer_keys(question: Question, *, paged: bool = False) -> str:
     if paged:
         keys.append(_("v view page by page"))
     return " · ".join(keys) + ": "
-
-
-def kind_word(kind: str) -> str:
-    return {
-        "run": _("run code"),
-        "install": _("install"),
-        "grant": _("read a path"),
-        "network": _("reach a host"),
-        "input": _("a line of input"),
-        "continue": _("go on"),
-    }.get(kind, kind)

@@ -36,6 +36,7 @@ from ...types.events import (
     TurnStarted,
 )
 from ...types.languages import title
+from ...types.tooling import readable
 from ..contract import Question
 from . import words
 from .aside import aside
@@ -114,7 +115,7 @@ class Screen:
             case ApprovalResolved():
                 if event.action is not None:
                     self._print(Text(_("Edited; this runs:"), "dim"))
-                    self._print(code_text(event.action.code, event.action.language))
+                    self._print(code_text(readable(event.action.language, event.action.code), event.action.language))
             case ActionStarted():
                 self._begin(_("{language} is running", language=title(event.language)))
             case ActionFinished():
@@ -250,7 +251,9 @@ class Screen:
             self._text(event.text)
         for block in self._blocks.finish():
             self._hold(block)
-        if self._verbose:
+        if event.source:
+            self._print(Text(words.source_line(event), "dim"))
+        elif self._verbose:
             self._print(Text(words.usage_line(event.usage), "dim"))
 
     def _failed(self, event: ModelFailed) -> None:
@@ -264,7 +267,7 @@ class Screen:
         self._settle(action)
         self._call = self._said = ""
         self._print(rule(title(action.language)))
-        self._print(code_text(action.code, action.language))
+        self._print(code_text(readable(action.language, action.code), action.language))
         self._print(rule(""))
 
     def _chunk(self, event: OutputChunk) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
+from ...text.asked import MARK as MARK
+from ...text.asked import hidden_count as hidden_count
 from ...text.clean import reveal
 from ...text.i18n import _
 from ...types.actions import Completion, Display
-from ...types.events import ActionFinished, ModelAsked, TurnFinished
+from ...types.events import ActionFinished, ModelAnswered, ModelAsked, TurnFinished
 from ...types.languages import title
 from ...types.messages import Usage
 from ...types.rules import Mode
+from ...types.tooling import TOOL
 from ..contract import Question
 
 KEPT_SHORT = 10.0
@@ -27,24 +28,14 @@ def seconds(value: float) -> str:
     return f"{int(value) // 60}:{int(value) % 60:02}"
 
 
-MARK = re.compile(r"<U\+[0-9A-F]{4,6}>")
-
-
-def hidden_count(code: str) -> int:
-    """Characters that a person would not see."""
-    return len(MARK.findall(reveal(code))) - len(MARK.findall(code))
-
-
 def run_question(question: Question) -> str:
     request, action = question
+    if action is not None and action.language == TOOL:
+        return _("Call this tool?")
     language = reveal(title(action.language if action else ""))
     if request.where:
         return _("Run this {language} code ({where})?", language=language, where=reveal(request.where))
     return _("Run this {language} code?", language=language)
-
-
-def hidden_warning(count: int) -> str:
-    return _("Careful: hidden characters ({n}) are in this code; they are written as <U+…>.", n=count)
 
 
 def mode_line(mode: Mode) -> str:
@@ -99,6 +90,8 @@ def display_line(display: Display) -> str:
 
 
 def asked_line(event: ModelAsked) -> str:
+    if event.purpose == "summary":
+        return _("Asking {model} for a summary of older steps ({size} characters)", model=event.model, size=event.size)
     return _(
         "Step {step}: asking {model} ({messages} messages, {size} characters)",
         step=event.step,
@@ -116,6 +109,13 @@ def usage_line(usage: Usage) -> str:
         completion=usage.completion,
     )
     return text if usage.cost is None else text + " · " + _("cost {cost}", cost=f"{usage.cost:.4f}")
+
+
+def source_line(event: ModelAnswered) -> str:
+    """Where an answer comes from that no server gave."""
+    if event.source == "cache":
+        return _("[Answered from the cache: the same request was asked before. No cost.]")
+    return _("[Answered from a recording.]")
 
 
 def turn_line(event: TurnFinished) -> str:

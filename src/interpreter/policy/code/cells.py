@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ...text.expression import expression
 from ..facts import Command
 from .values import HOLE
 
-LINE = re.compile(r"^([ \t]*)(?:[\w, \t.\[\]]+=[ \t]*)?(!!?|%)(?!=)(.*)$")
-HELP = re.compile(r"^[ \t]*\??\??[\w.*]+\?\??[ \t]*$|^[ \t]*\?\??[\w.*]+[ \t]*$")
-BRACES = re.compile(r"\{[^{}\n]*\}")
+LINE = expression(r"^([ \t]*)(?:[\w, \t.\[\]]+=[ \t]*)?(!!?|%)(?!=)(.*)$")
+HELP = expression(r"^[ \t]*\??\??[\w.*]+\?\??[ \t]*$|^[ \t]*\?\??[\w.*]+[ \t]*$")
+BRACES = expression(r"\{[^{}\n]*\}")
 SHELL_CELLS = ("bash", "sh", "shell", "system", "sx", "!", "zsh")
 PYTHON_CELLS = ("time", "timeit", "capture", "prun", "python", "python3", "px")
 SHOWN_CELLS = ("html", "latex", "markdown", "svg", "javascript", "js")

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
+from ...text.expression import expression
 from ..facts import UNKNOWN
 
 MOST = 8
@@ -15,7 +16,7 @@ LONGEST = 20_000
 """Characters of a text, and items of a list, that are put together; longer ones count as unknown."""
 HOLE: Final = "UNRESOLVED_VALUE"
 """A variable of the shell that nobody sets: it stands for an unknown piece in text that a shell would read."""
-URL = re.compile(
+URL = expression(
     r"(?:https?|wss?|ftps?|sftp|ssh|redis|postgres(?:ql)?(?:\+\w+)?|mysql(?:\+\w+)?|mongodb(?:\+srv)?|amqps?)"
     r"://(?:[^/\s@\"']*@)?([^/\s\"'?#]+)",
     re.IGNORECASE,

@@ -1,0 +1,1 @@
+"""Tools that servers of others bring by the Model Context Protocol: each started inside walls of its own."""

@@ -1,0 +1,1 @@
+"""Messages to people, over the services that a person has configured by name."""

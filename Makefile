@@ -33,8 +33,8 @@ demo: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-dev
 	@$(RUN) -m tests.libraries
-	$(PYTEST) $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers and not alone"
-	@$(PYTEST) $(TESTS) -q -m alone || [ $$? = 5 ]
+	$(RUN) tools/run_tests.py $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers and not alone"
+	@$(RUN) tools/run_tests.py $(TESTS) -q -m alone || [ $$? = 5 ]
 
 check: $(VENV)/.ready-dev
 	$(RUN) -m ruff check .

@@ -1,4 +1,7 @@
-"""Staged mode beside the plain sandbox: what a file-heavy command takes in each.
+"""Staged mode beside the plain sandbox: what a file-heavy command takes in each, and what single acts on files take.
+
+The command of `WORK` does what people's do: it unpacks, searches, packs and removes. It is judged beside the folder
+itself. What changes nothing but names and inodes costs more in any overlay, so it is judged beside the kernel's own.
 
 As root each command works on an ext4 of its own, just made: on one without a journal the kernel avoids the inodes that
 were deleted lately, and what an earlier run has deleted would slow the next one down by ten times.
@@ -25,7 +28,9 @@ from interpreter.types.walls import Launch
 
 FILES, RUNS, CEILING = 3000, 5, 1.3
 APPEND = "find {} -type f -exec sh -c 'for f; do echo more >> \"$f\"; done' sh {{}} +"
+WORK = "unpack, search, pack and remove"
 COMMANDS = {
+    WORK: "mkdir work; tar xf all.tar -C work; ! grep -rq nowhere work; tar czf work.tgz work; rm -r work",
     "untar": "tar xf all.tar",
     "copy": "cp -r old copy",
     "change again": APPEND.format("copy"),
@@ -53,13 +58,14 @@ def rows(folder: Path) -> list[Cells]:
                         times.setdefault((name, kind), []).append(seconds)
     for name in COMMANDS:
         plain, ours = (statistics.median(times[name, kind]) * 1e3 for kind in ("plain", "staged"))
-        bare, shown = plain, f"plain {plain:.0f} ms"
-        if (name, "overlay") in times:
+        bare, shown, ceiling = plain, f"plain {plain:.0f} ms", f"{CEILING} x"
+        if name != WORK and (name, "overlay") in times:
+            ceiling = f"{CEILING} x the overlay"
             bare = statistics.median(times[name, "overlay"]) * 1e3
             shown = f"bare overlay {bare:.0f} ms, {shown}"
-        ratio = f"{ours / bare:.2f} x, {ours / plain:.2f} x"
+        ratio = ", ".join(f"{ours / other:.2f} x" for other in dict.fromkeys((bare, plain)))
         what = f"{name} {FILES:,} files, staged"
-        found.append((what, f"{ours:.0f} ms", shown, ratio, f"{CEILING} x the overlay", ours / bare <= CEILING))
+        found.append((what, f"{ours:.0f} ms", shown, ratio, ceiling, ours / bare <= CEILING))
     return found
 
 

@@ -53,9 +53,12 @@ def required() -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background without the one, `nohup` without the other; programs of the tests have
+    # to hear both.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        # A shell starts what runs in its background without it; programs of the tests have to hear it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     missing = [name for name in required() if shutil.which(PROGRAMS.get(name, name)) is None]
     if missing:
         raise pytest.UsageError(f"INTERPRETER_CI_REQUIRES: not on this machine: {', '.join(missing)}")

@@ -1,5 +1,7 @@
 """The laws of the house hold for the sources as they are."""
 
+import ast
+import re
 from pathlib import Path
 
 import interpreter
@@ -35,3 +37,16 @@ def test_programs_of_other_languages_are_as_short_as_ours() -> None:
     found = {path.name: path.read_text(encoding="utf-8").count("\n") for path in guest.iterdir() if path.is_file()}
     assert {"node_driver.js", "bash_driver.sh"} <= set(found)
     assert {name: lines for name, lines in found.items() if lines > MAX_FILE} == {}
+
+
+def test_no_pattern_has_a_possessive_group() -> None:
+    """Before 3.11.5 Python matched them wrongly (CPython issue 106052); a rule about `sed` was not kept on Debian's."""
+    root = Path(interpreter.__file__).resolve().parent
+    found = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+        if re.search(r"[^\\]\)[*+?]\+", node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
+    ]
+    assert found == []

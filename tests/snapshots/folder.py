@@ -25,11 +25,15 @@ def state(top: Path) -> dict[bytes, tuple[Any, ...]]:
             elif stat.S_ISDIR(facts.st_mode):
                 found[key] = ("folder", mode)
             elif stat.S_ISREG(facts.st_mode):
-                with open(path, "rb") as file:
-                    found[key] = ("file", mode, file.read())
+                found[key] = ("file", mode, contents(path) if os.access(path, os.R_OK) else b"closed to us")
             else:
                 found[key] = ("special", stat.S_IFMT(facts.st_mode))
     return found
+
+
+def contents(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class Bench:

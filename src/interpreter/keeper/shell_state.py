@@ -10,26 +10,26 @@ Pieces = dict[tuple[bytes, bytes], bytes]
 """Kind and name, to text. Kinds: v variable, f function, F its attributes, a alias, t trap, o and s options of `set`
 and `shopt`, u umask, d folder of the stack, O folder before, p positional parameter, x a variable that is gone."""
 
-QUOTED = rb"""(?:"(?:[^"\\$`]++|\\.)*+"|\$'(?:[^'\\]++|\\.)*+'|'[^']*+')"""
+QUOTED = rb"""(?:"(?:[^"\\$`]++|\\.)*"|\$'(?:[^'\\]++|\\.)*'|'[^']*+')"""
 NUMBER = rb'"-?[0-9]*+"'
 KEY = rb"""(?:[^]\[\s"'$`\\(){}<>|&;]++|""" + QUOTED + rb")"
 NAME = rb"[A-Za-z_][A-Za-z0-9_]*+"
 WORD = rb"""[^\s"'$`\\(){}<>|&;=]++"""
-TEXT = rb"(?:'[^']*+'|\\'|\"'\"|" + WORD + rb")++"
+TEXT = rb"(?:'[^']*+'|\\'|\"'\"|" + WORD + rb")+"
 
 
 def _list(value: bytes) -> bytes:
-    return rb"\((?: ?+\[" + KEY + rb"\]=" + value + rb")*+ ?+\)"
+    return rb"\((?: ?+\[" + KEY + rb"\]=" + value + rb")* ?+\)"
 
 
 def _declared(value: bytes) -> bytes:
-    return rb"(?:=(?:" + value + rb"|" + _list(value) + rb"))?+\n"
+    return rb"(?:=(?:" + value + rb"|" + _list(value) + rb"))?\n"
 
 
 VARIABLE = re.compile(rb"declare -(-|[A-Za-z]++) (" + NAME + rb")" + _declared(QUOTED), re.DOTALL)
 COUNTED = re.compile(rb"declare -[A-Za-z]++ " + NAME + _declared(NUMBER))
-REFERENCE = re.compile(rb"declare -[A-Za-z]++ " + NAME + rb'(?:="(?:' + NAME + rb'(?:\[[^\]"\\$`]++\])?+)?")?+\n')
-ALIAS = re.compile(rb"alias (?:-- )?+([^\s\"'$`\\\\()<>|&;=]++)=(" + TEXT + rb")\n", re.DOTALL)
+REFERENCE = re.compile(rb"declare -[A-Za-z]++ " + NAME + rb'(?:="(?:' + NAME + rb'(?:\[[^\]"\\$`]++\])?)?")?\n')
+ALIAS = re.compile(rb"alias (?:-- )?([^\s\"'$`\\\\()<>|&;=]++)=(" + TEXT + rb")\n", re.DOTALL)
 TRAP = re.compile(rb"trap -- (" + TEXT + rb"|'') ([A-Z0-9+-]++)\n", re.DOTALL)
 FUNCTION = re.compile(rb"declare -([a-zA-Z]++) (" + WORD + rb")\n")
 OPTIONS = re.compile(rb"[a-z0-9_:-]*+")

@@ -265,7 +265,7 @@ def awk_commands(text: str) -> tuple[list[str], bool]:
 
 SED_WRITES = re.compile(
     r"(?:^|[;{}\n])[ \t]*(?:\d+|\$|/[^/\n]*/)?[ \t]*!?[ \t]*[wW][ \t]*[\w./~$]"
-    r"|s(\W)(?:(?!\1)[^\\\n]|\\.)*+\1(?:(?!\1)[^\\\n]|\\.)*+\1[gpimIM0-9]*w"
+    r"|s(\W)(?:(?!\1)[^\\\n]|\\.)*\1(?:(?!\1)[^\\\n]|\\.)*\1[gpimIM0-9]*w"
 )
 
 
@@ -279,7 +279,7 @@ def editor(machine: Machine, run: Run) -> str | None:
         if name in ("sed", "gsed"):
             starts = re.search(r"(?:^|[;{}\n])[ \t]*(?:\d+|\$|/[^/\n]*/)?[ \t]*!?[ \t]*e(?:\s|$)", word)
             flag = re.search(
-                r"(?:^|[;{}\n\d/$])[ \t]*s(\W)(?:(?!\1)[^\\\n]|\\.)*+\1(?:(?!\1)[^\\\n]|\\.)*+\1[gpimIM0-9]*e", word
+                r"(?:^|[;{}\n\d/$])[ \t]*s(\W)(?:(?!\1)[^\\\n]|\\.)*\1(?:(?!\1)[^\\\n]|\\.)*\1[gpimIM0-9]*e", word
             )
             if (starts and not word.startswith("-")) or flag:
                 machine.note("a sed script that starts commands")

@@ -80,7 +80,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("code", "status"), ENDS.values(), ids=ENDS.keys())
 def test_ends_of_a_program(tmp_path: Path, code: str, status: str) -> None:
-    found = tell(tmp_path, code, seconds=3)
+    found = tell(tmp_path, code, seconds=2)
     assert "last" in found.told
     if status:
         assert found.first.status == status
@@ -112,7 +112,7 @@ def test_ends_of_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: 
     monkeypatch.setenv("INTERPRETER_HOME", str(tmp_path / "home"))
     lift_rules(tmp_path / "home")
     (tmp_path / "work").mkdir()
-    found = tell(tmp_path / "work", code, "shell", seconds=3)
+    found = tell(tmp_path / "work", code, "shell", seconds=2)
     assert any(word in found.told for word in ("last", "unexpected EOF", "never ends")), found.told
     assert found.first.status in ("ok", "error", "died", "timeout")
 
@@ -125,7 +125,7 @@ def test_after_a_hostile_shell_command_the_shell_answers(tmp_path: Path) -> None
 
     for code in ("PATH=; IFS=x; set -euo pipefail", "eval() { :; }; builtin() { :; }", "exec 1>&- 2>&-"):
         replies = [Reply(code=code, language="shell"), Reply(code="echo alive", language="shell"), "done"]
-        talk_of(story, replies, tmp_path, timeout=5)
+        talk_of(story, replies, tmp_path, timeout=3)
 
 
 def test_50_megabytes_of_output(tmp_path: Path) -> None:

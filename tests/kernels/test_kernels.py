@@ -16,7 +16,7 @@ import pytest
 
 from interpreter.aio.processes import start_keeper
 from interpreter.errors import KeeperLost, KernelDied, KernelError, LanguageMissing, PermitRefused
-from interpreter.kernels import KernelOptions, Kernels
+from interpreter.kernels import KernelOptions, Kernels, link
 from interpreter.kernels.output import read_head_tail, read_output, read_stream, segments
 from interpreter.types.actions import Action, Permit
 from interpreter.types.base import code_sha256, new_id
@@ -225,6 +225,24 @@ def test_a_lost_keeper_is_said_and_a_new_one_begins(tmp_path: Path) -> None:
             with pytest.raises(KeeperLost):
                 await begun.end()
             assert (await bench.run("'new'")).result == "'new'"
+
+    go(work())
+
+
+def test_kernels_of_another_version_are_left_alone_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as bench:
+            await bench.run("x = 7")
+            await bench.kernels.close(keep=True)
+            with monkeypatch.context() as newer:
+                newer.setattr(link, "VERSION", link.VERSION + 1)
+                with pytest.raises(KernelError, match="Another version of this program") as met:
+                    await bench.kernels.open()
+            assert f"kill {bench.hello.pid}" in met.value.hint
+            await bench.kernels.open()
+            assert (await bench.run("x")).result == "7"
 
     go(work())
 

@@ -19,6 +19,7 @@ from tests import monitoring
 from .faulty import serving
 from .lend import go
 
+pytestmark = pytest.mark.xdist_group("prometheus")  # one server for all of them
 PASSWORD = "pass-0123456"
 HASHED = "$2b$04$ZhKqpYsF4u0v9esmlRoPBO7x5e83CTdYZy5RRX1/G54IrVsesNiGq"
 RULES = {

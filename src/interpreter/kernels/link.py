@@ -163,7 +163,7 @@ async def connect(
 ) -> tuple[Link, dict[str, Any], bool]:
     """A greeted connection, the keeper's answer, and whether the keeper was started for it.
 
-    Raises KeeperLost when none answers in time.
+    Raises KeeperLost when none answers in time, KernelError when it speaks another version of the protocol.
     """
     fresh = owned = False
     started: Started | None = None
@@ -183,7 +183,11 @@ async def connect(
                     link = await _try(run_dir, on_event, on_lost)
                 token = (run_dir / "token").read_text(encoding="ascii").strip()
                 try:
-                    return link, await link.ask("hello", token=token, version=VERSION), fresh
+                    greeting = await link.ask("hello", token=token, version=VERSION)
+                    if greeting["version"] != VERSION:
+                        link.close()
+                        raise another_version(greeting["pid"])
+                    return link, greeting, fresh
                 except KeeperLost:
                     # One that was just ending may still have taken the connection.
                     if patience is None:
@@ -199,6 +203,14 @@ async def connect(
     finally:
         if started:
             started.forget()
+
+
+def another_version(pid: int) -> KernelError:
+    return KernelError(
+        _("Another version of this program started this session's kernels, and they still run."),
+        _("They hold all their variables. Go on with that version, or end them with `kill {pid}` and come back with "
+          "--resume: the variables are then as they were saved last.", pid=pid),
+    )  # fmt: skip
 
 
 async def _try(run_dir: Path, on_event: Callable[[dict[str, Any]], None], on_lost: Callable[[], None]) -> Link | None:

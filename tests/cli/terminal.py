@@ -40,6 +40,7 @@ class Terminal:
             encoding="utf-8", codec_errors="replace",
         )  # fmt: skip
         child.delaybeforesend = None
+        child.ptyproc.delayafterclose = 0.01
         self.child: Any = child
         self.raw = ""
 

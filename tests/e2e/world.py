@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pexpect
 
+from interpreter.llm.script import load_script
+from interpreter.llm.scripted_server import ScriptedServer
 from interpreter.store import Store
 from interpreter.types.events import Event
 from tests.cli.terminal import Terminal
@@ -69,6 +71,7 @@ class World:
             "TERM": "dumb",
         }
         self.url = ""
+        self._servers = ExitStack()
         self._started: list[subprocess.Popen[Any]] = []
         self._terminals: list[Terminal] = []
         self._logs: list[Path] = []
@@ -78,10 +81,7 @@ class World:
         number = len(self._logs)
         path, log = self.root / f"script{number}.yaml", self.root / f"requests{number}.jsonl"
         path.write_text(json.dumps({"replies": list(replies), **script}, ensure_ascii=False))  # JSON is YAML
-        process = self.popen([sys.executable, "-m", "interpreter.llm.scripted_server", str(path), "--log", str(log)])
-        assert process.stdout is not None
-        self.url = process.stdout.readline().decode().strip()
-        assert self.url.startswith("http://127.0.0.1:"), self.url
+        self.url = self._servers.enter_context(ScriptedServer(load_script(path), log=log)).url
         self._logs.append(log)
         return self.url
 
@@ -199,6 +199,7 @@ class World:
         for pid in self.keepers():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._servers.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
 

@@ -1,0 +1,47 @@
+"""`make test` runs a failed test or two once more: what passes then is named, what fails again has failed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "run_tests.py"
+UNSTEADY = """
+from pathlib import Path
+
+def test_{n}():
+    seen = Path(__file__).with_name("seen{n}")
+    if not seen.exists():
+        seen.touch()
+        raise AssertionError("the first time")
+"""
+
+
+def run(folder: Path, *tests: str) -> tuple[int, str]:
+    (folder / "test_it.py").write_text("".join(tests))
+    done = subprocess.run([sys.executable, str(TOOL), "-q"], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("tests", "code", "said"),
+    [
+        (("def test_a(): pass",), 0, "1 passed"),
+        ((UNSTEADY.format(n=1), UNSTEADY.format(n=2)), 0, "UNSTEADY"),
+        ((UNSTEADY.format(n=1), "def test_b(): assert False"), 1, "Once more, by themselves"),
+        (("import nothing_like_this",), 2, "error"),
+    ],
+)
+def test_what_it_says(tmp_path: Path, tests: tuple[str, ...], code: int, said: str) -> None:
+    got, told = run(tmp_path, *tests)
+    assert (got, said in told) == (code, True), told
+    assert ("UNSTEADY" in told) == (said == "UNSTEADY")
+
+
+def test_more_than_two_have_failed(tmp_path: Path) -> None:
+    code, told = run(tmp_path, *(UNSTEADY.format(n=n) for n in range(3)))
+    assert code == 1
+    assert "3 failed" in told and "Once more" not in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ def test_{n}():
 
 def run(folder: Path, *tests: str) -> tuple[int, str]:
     (folder / "test_it.py").write_text("".join(tests))
-    done = subprocess.run([sys.executable, str(TOOL), "-q"], cwd=folder, capture_output=True, text=True, check=False)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    words = [sys.executable, str(TOOL), "-q"]
+    done = subprocess.run(words, cwd=folder, env=plain, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 

@@ -54,14 +54,14 @@ class Talk:
     def __init__(self, session: Session, model: ScriptedModel) -> None:
         self.session, self.model = session, model
         self.events: list[Event] = []
-        self._watch = session.watch()
+        self.watch = session.watch()
 
     async def turn(
         self, text: str = "", *, own_code: bool = False, on: Callable[[Event], Op | None] | None = None
     ) -> TurnFinished:
         """One turn to its end; `on` may answer an event with an op."""
         await self.session.send(SubmitInput(text=text, own_code=own_code))
-        async for event in self._watch:
+        async for event in self.watch:
             self.events.append(event)
             if on is not None and (op := on(event)) is not None:
                 await self.session.send(op)

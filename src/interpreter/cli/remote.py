@@ -25,7 +25,9 @@ from ..types.turns import OpenLeft
 LONGEST = 64 << 20
 """Bytes of a line from the session."""
 PATIENCE = 5.0
-"""Seconds until it must answer."""
+"""Seconds until it must let somebody in."""
+ANSWER = 60.0
+"""Seconds until it must answer: a commit waits for the last checkpoints."""
 
 
 class Remote:
@@ -106,10 +108,16 @@ class Remote:
         answer = self._replies[request.n] = asyncio.get_running_loop().create_future()
         try:
             self._writer.write(to_json(request) + b"\n")
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ANSWER):
                 await self._writer.drain()
                 reply = await answer
-        except (TimeoutError, OSError):
+        except TimeoutError:
+            raise SessionBusy(
+                _("The program that holds session {id} has not answered for {seconds} s.", id=self.id,
+                  seconds=round(ANSWER)),
+                _("What was asked for may still be done. See: interpreter attach {id}", id=self.id),
+            ) from None  # fmt: skip
+        except OSError:
             raise gone(self.id) from None
         finally:
             self._replies.pop(request.n, None)

@@ -10,9 +10,10 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,8 @@ GREETING = 5.0
 """Seconds within which the first line must come."""
 SLOW = 20.0
 """Seconds after which one that does not read is let go."""
+FINISHING = 30.0
+"""Seconds in which what guests have asked for may come to its end when nobody can join any more."""
 BEHIND = 20_000
 """Events that may wait for one of them."""
 
@@ -44,7 +47,7 @@ class Reception:
         """`detach`: asks the program that holds the session to go on without its terminal; False: it has none."""
         self._session, self._detach = session, detach
         self._folder: Path = session.log.folder
-        self._tasks = Tasks()
+        self._tasks, self._ops = Tasks(), Tasks()
         self._token = secrets.token_hex(16)
         self._server: asyncio.Server | None = None
         self._guests: dict[int, Attached] = {}
@@ -78,10 +81,11 @@ class Reception:
             with suppress(OSError):
                 (self._folder / name).unlink()
         write_guests(self._folder, ())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._tasks.drain()
-        await self._tasks.close()
+        for tasks, seconds in ((self._ops, FINISHING), (self._tasks, 1.0)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await tasks.drain()
+            await tasks.close()
 
     def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.start(self._serve(reader, writer))
@@ -94,7 +98,7 @@ class Reception:
             if greeting is None:
                 return
             pid = peer(writer)[0]
-            guest = Guest(self._session, self._detach, writer, may=not greeting, pid=pid)
+            guest = Guest(self._session, self._detach, writer, self._ops.start, may=not greeting, pid=pid)
             self._count += 1
             joined = self._count
             self._guests[joined] = Attached(pid=pid, since=time.time(), watch=greeting)
@@ -137,9 +141,16 @@ class Guest:
     """One terminal that has joined."""
 
     def __init__(
-        self, session: Session, detach: Callable[[], bool], writer: asyncio.StreamWriter, *, may: bool, pid: int
+        self,
+        session: Session,
+        detach: Callable[[], bool],
+        writer: asyncio.StreamWriter,
+        begin: Callable[[Coroutine[Any, Any, Reply]], asyncio.Task[Reply]],
+        *,
+        may: bool,
+        pid: int,
     ) -> None:
-        self._pid = pid
+        self._pid, self._begin = pid, begin
         self._session, self._detach, self._writer = session, detach, writer
         self.may = may
         """Whether it can ask for anything."""
@@ -173,7 +184,9 @@ class Guest:
                 return
             if request is None:
                 return
-            self._writer.write(line_of(await self._answer(request)))
+            # What was begun goes to its end, whether or not they stay to hear of it.
+            answer = self._begin(self._answer(request))
+            self._writer.write(line_of(await asyncio.shield(answer)))
 
     async def _answer(self, request: Request) -> Reply:
         try:

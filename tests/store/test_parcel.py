@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -15,7 +16,7 @@ import pytest
 
 from interpreter.errors import ConfigError, InterpreterError, LogDamaged, StoreError, UsageError
 from interpreter.session.past import read_past
-from interpreter.store import SessionLog, Store
+from interpreter.store import SessionLog, Store, records
 from interpreter.store.audit import verify
 from interpreter.store.export import export, kept_files
 from interpreter.store.parcel import EVENTS, MANIFEST, Manifest, Wanted, write_parcel
@@ -30,6 +31,7 @@ from interpreter.types.events import (
     GrantAdded,
     ModeChanged,
     SessionImported,
+    SessionNamed,
     TurnFinished,
     TurnStarted,
 )
@@ -214,6 +216,7 @@ def other(**fields: Any) -> Change:
         (part("blobs/x", b"not listed"), False, "not what it holds"),
         (other(session="../evil"), True, "names no session"),
         (other(session="s_2"), True, "does not follow"),
+        (other(created=1e300), True, "names no session"),
         (other(head="00" * 32), True, "its end was cut off"),
         (other(events=10**9), True, "its end was cut off"),
         (other(files=7), False, "cannot be read"),
@@ -229,6 +232,61 @@ def test_a_file_that_lies_is_refused_and_nothing_is_written(
     assert isinstance(raised.value, LogDamaged | ConfigError) and "Nothing was imported" in raised.value.hint
     assert list((tmp_path / "two" / "sessions").iterdir()) == []
     assert not (tmp_path / "evil").exists()
+
+
+def reopened(data: bytes, kind: str, body: bytes) -> bytes:
+    """The session with another first event, and a chain that fits it."""
+
+    def change(parts: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        rows = [json.loads(line) for line in parts[EVENTS].splitlines()]
+        rows[0] |= {"type": kind, "body": body.decode(), "sha256": sha256(body).hexdigest()}
+        before = records.genesis(manifest["session"])
+        for row in rows:
+            before = records.link(before, row["seq"], row["time"], row["type"], bytes.fromhex(row["sha256"]))
+            row["hash"] = before.hex()
+        parts[EVENTS] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        manifest["head"] = before.hex()
+
+    return rebuilt(data, change)
+
+
+def test_an_event_that_is_nested_without_an_end_is_refused(tmp_path: Path, packed: bytes) -> None:
+    deep = b'{"type":"note_added","text":"x","more":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    with pytest.raises(LogDamaged, match="event 1 is not what it says"):
+        take_in(tmp_path / "two", reopened(packed, "note_added", deep))
+    plain = take_in(tmp_path / "three", reopened(packed, "note_added", b'{"type":"note_added","text":"x"}'))
+    assert plain.new, "the chain fits; it is the nesting that is refused"
+
+
+def test_a_list_of_files_that_is_packed_without_a_bound_is_not_unpacked(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(MANIFEST, bytes(64 << 20))
+    bomb = bytearray(out.getvalue())
+    for mark, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        place = bomb.find(mark) + at
+        bomb[place : place + 4] = (100).to_bytes(4, "little")
+    tracemalloc.start()
+    try:
+        with pytest.raises(LogDamaged, match="list of files cannot be read"):
+            take_in(tmp_path / "two", bytes(bomb))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_imported_session_takes_no_name_away(tmp_path: Path) -> None:
+    def named(log: SessionLog) -> None:
+        log.append_now(turn(1), SessionNamed(name="nightly"))
+        log.close()
+
+    data = pack(tmp_path / "one", build=named)
+    with Store.open(tmp_path / "two") as store:
+        named(store.create("s_0", "/project"))
+    take_in(tmp_path / "two", data)
+    with Store.open(tmp_path / "two") as store:
+        assert {session for session, known in store.labels().items() if known.name == "nightly"} == {"s_0", "s_1"}
+        assert store.find("nightly").id == "s_0"
 
 
 def test_a_link_is_refused(tmp_path: Path, packed: bytes) -> None:

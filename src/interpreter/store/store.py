@@ -280,7 +280,10 @@ class Store:
         for info in among:
             if info.id == wanted:
                 return info
-        names = {labels.name: session for session, labels in self.labels().items() if labels.name}
+        names: dict[str, str] = {}
+        for session, known in self.labels().items():
+            if known.name:
+                names.setdefault(known.name, session)  # one that came later by an import takes no name away
         if session := names.get(unicodedata.normalize("NFC", wanted)):
             for info in among:
                 if info.id == session:

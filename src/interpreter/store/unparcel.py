@@ -39,6 +39,8 @@ LARGEST = 4 << 30
 LARGEST_MANIFEST = 64 << 20
 LONGEST_LINE = 64 << 20
 MOST_FILES = 200_000
+LATEST = 1e11
+"""Seconds since 1970, thousands of years from now."""
 BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
 """What unpacking says of a part that is damaged."""
 SPARE = 64 << 20
@@ -168,10 +170,13 @@ class Parcel:
                 _("{path} is no session: it has no {name}.", path=self._path, name=MANIFEST),
                 _("Nothing was imported. `interpreter sessions export --format session` makes such a file."),
             )
+        if not is_bounded(info):
+            raise self._bad(_("its list of files cannot be read"))
         if info.file_size > LARGEST_MANIFEST:
             raise self._bad(_("its list of files is too large"))
         try:
-            data = self._archive.read(info)
+            with self._archive.open(info) as file:
+                data = file.read(LARGEST_MANIFEST)
             if not (form := str(msgspec.json.decode(data).get("format", ""))).startswith(FORMAT.partition("/")[0]):
                 raise self._bad(_("its list of files cannot be read"))
             if form != FORMAT:
@@ -182,7 +187,7 @@ class Parcel:
             manifest: Manifest = from_json(data, Manifest)
         except (*BROKEN, AttributeError) as error:
             raise self._bad(_("its list of files cannot be read")) from error
-        if not SESSION_ID.fullmatch(manifest.session) or manifest.events < 1:
+        if not SESSION_ID.fullmatch(manifest.session) or manifest.events < 1 or not 0 <= manifest.created <= LATEST:
             raise self._bad(_("it names no session"))
         return manifest
 
@@ -214,9 +219,9 @@ class Parcel:
             mode = info.external_attr >> 16
             plain = stat.S_IFMT(mode) in (0, stat.S_IFREG)
             known = info.filename in (EVENTS, MANIFEST) or NAME.fullmatch(info.filename) is not None
-            if not (plain and known) or info.flag_bits & 0x41:
+            if not (plain and known):
                 raise self._bad(_("it holds {name}, which is no file of a session", name=repr(info.filename)[:120]))
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.header_offset < end:
+            if not is_bounded(info) or info.header_offset < end:
                 raise self._bad(_("its parts lie over each other"))
             if info.filename != MANIFEST and info.file_size != self._entries[info.filename].size:
                 raise self._bad(_("{name} has another size than is told", name=info.filename))
@@ -276,7 +281,7 @@ class Parcel:
         session = self.manifest.session
         try:
             event = records.decode(session, row.seq, row.time, row.type, row.body, row.hash).event
-        except LogDamaged as error:
+        except (LogDamaged, RecursionError) as error:
             raise self._bad(_("event {seq} is not what it says", seq=row.seq)) from error
         except StoreError as error:
             raise StoreError(error.message, _("Nothing was imported. Install the newer version.")) from error
@@ -316,6 +321,11 @@ class Parcel:
                 _("The session's files cannot be written to {path}: {reason}.", path=folder, reason=reason_of(error)),
                 _("Nothing was imported. Check the space and the rights, then try again."),
             ) from error
+
+
+def is_bounded(info: zipfile.ZipInfo) -> bool:
+    """Whether no more of it is unpacked at a time than is asked for: its size is only what the file claims."""
+    return info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and not info.flag_bits & 0x41
 
 
 def is_checkpoint(name: str) -> bool:

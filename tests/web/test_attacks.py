@@ -300,6 +300,20 @@ def test_what_is_no_plain_request_is_refused(home: Home) -> None:
     assert home.answers(session) == []
 
 
+@pytest.mark.timeout(30)
+def test_no_header_takes_long_to_be_refused(home: Home) -> None:
+    """An attack: 8 kB of spaces for which one expression went back and tried again for a quarter of an hour."""
+    home.park()
+
+    async def story(browser: Browser) -> None:
+        head = f"GET / HTTP/1.1\r\nHost: \t {browser.host} \t\r\n"
+        for spaces in (" " * 8_000, " \t" * 4_000, " x" * 4_000):
+            assert (await browser.raw(f"{head}X:{spaces}\x01\r\n\r\n".encode())).startswith(b"HTTP/1.1 400 ")
+            assert (await browser.raw(f"{head}X:{spaces}\r\n\r\n".encode())).startswith(b"HTTP/1.1 404 ")
+
+    served(story)
+
+
 def test_slow_and_many_clients_hold_nobody_up(home: Home) -> None:
     session, approval = home.park()
     token = home.link(approval)

@@ -21,7 +21,8 @@ LINGER = 1.0
 MOST_AT_ONCE = 32
 """Connections; one more is told to come again."""
 LINE = re.compile(r"([A-Z]{1,10}) (/[\x21-\x7e]*) HTTP/1\.[01]")
-HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*?)[ \t]*")
+HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\x20-\x7e\x80-\xff\t]*)")
+"""Spaces around the value are taken off afterwards: in here each of them could belong to three parts."""
 ONCE = frozenset(("host", "content-length", "content-type", "origin", "sec-fetch-site"))
 """Headers of which there is one or none."""
 
@@ -113,7 +114,7 @@ async def receive(reader: asyncio.StreamReader) -> Request:
         name = found[1].lower()
         if name in headers and name in ONCE:
             raise Wrong(400)
-        headers[name] = found[2]
+        headers[name] = found[2].strip(" \t")
     if "transfer-encoding" in headers:
         raise Wrong(411)
     size = headers.get("content-length", "0")

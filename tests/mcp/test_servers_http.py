@@ -20,6 +20,7 @@ from interpreter.llm.script import ScriptCall
 from interpreter.llm.scripted import Reply
 from interpreter.mcp.http import Quiet, listen
 from interpreter.tools.context import ToolContext
+from interpreter.tools.mcp.http import Events
 from interpreter.tools.mcp.pins import Pins
 from interpreter.tools.mcp.server import read_servers
 from interpreter.tools.options import ToolOptions
@@ -179,6 +180,70 @@ def test_a_server_that_fails_is_a_clear_error(tmp_path: Path, answer: str | None
             assert "\x1b" not in str(failure.value) and len(str(failure.value)) < 600
 
     go(story)
+
+
+@asynccontextmanager
+async def streaming() -> AsyncGenerator[str]:
+    """A server whose answers to calls come in streams that it leaves open: it first asks whether we live, waits for
+    that, and then says what we have shown it.
+    """
+    alive = asyncio.Event()
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n"))}
+            given = json.loads(await reader.readexactly(int(fields["content-length"])))
+            if given.get("id") == "are you there" and "result" in given:
+                alive.set()
+            if "id" not in given or "method" not in given:
+                writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                return
+            writer.write(STREAM.encode())
+            found: dict[str, Any] = {"tools": [{"name": "told", "inputSchema": {"type": "object"}}]}
+            if given["method"] == "initialize":
+                found = {**GREETING, "protocolVersion": "2025-06-18"}
+            elif given["method"] == "tools/call":
+                writer.write(event({"id": "are you there", "method": "ping"}).encode())
+                await alive.wait()
+                found = {"content": [{"type": "text", "text": f"shown: {fields.get('x-key')}"}]}
+            last = event({"id": given["id"], "result": found}).encode()
+            half = last.find(b"k3y") + 5  # a secret comes in two pieces
+            for piece in (last[:half], last[half:]):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+            await reader.read()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def test_what_comes_in_a_stream_is_heard_before_the_stream_ends(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with streaming() as url:
+            table = {NAME: {"url": url, "headers": {"X-Key": "nothing"}, "timeout": 20}}
+            await trust(table, tmp_path)
+            servers = servers_of(table, tmp_path)
+            assert await call(servers, "s__told") == "shown: nothing"
+            await servers.close()
+
+    go(story)
+
+
+@pytest.mark.timeout(30)
+def test_a_long_message_in_small_pieces_is_read_in_a_time_that_grows_with_its_length() -> None:
+    events, piece = Events(), b"x" * 32
+    assert not any(events.feed(piece) for _n in range(1 << 18))  # 8 MB: minutes where each piece copies what was there
+    assert events.feed(b"\ndata: y\n\n") == [b"y"]
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ async def read(
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if packed in ("gzip", "deflate") else None
     data, came, cut = bytearray(), 0, False
     head = WebAnswer(status=response.status_code, headers=tuple(response.headers.multi_items()), url=str(way.url))
-    async for piece in response.aiter_raw(1 << 16):
+    async for piece in response.aiter_raw():  # as it comes: who listens is not kept waiting for a full buffer
         came += len(piece)
         room = most - len(data)
         try:

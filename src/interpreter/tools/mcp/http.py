@@ -138,12 +138,15 @@ class Events:
     """The data of server-sent events, from pieces of any size."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
 
     def feed(self, piece: bytes) -> list[bytes]:
-        lines = (self._rest + piece).split(b"\n")
-        self._rest = lines.pop()
+        self._rest += piece
+        if b"\n" not in piece:  # most pieces of a long line: they are not looked at again with each that follows
+            return []
+        lines = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(lines.pop())
         found: list[bytes] = []
         for line in (one.removesuffix(b"\r") for one in lines):
             if line.startswith(b"data:"):

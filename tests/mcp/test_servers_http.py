@@ -239,6 +239,26 @@ def test_what_comes_in_a_stream_is_heard_before_the_stream_ends(tmp_path: Path) 
     go(story)
 
 
+def test_a_credential_that_a_server_repeats_in_a_stream_is_taken_out(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k3y-of-the-policy\n")
+    (tmp_path / "more").write_text("k3y-of\n")
+
+    async def story() -> None:
+        async with streaming() as url:
+            table = {NAME: {"url": url, "headers": {"X-Key": "${SHOP_KEY}"}, "timeout": 20}}
+            files = {"MORE_KEY": "more", "SHOP_KEY": "key"}
+            host = url.split("/")[2]
+            known = tuple(
+                Credential(variable=name, host=host, source=f"file:{tmp_path / file}") for name, file in files.items()
+            )
+            await trust(table, tmp_path, credentials=known)
+            servers = servers_of(table, tmp_path, credentials=known)
+            assert await call(servers, "s__told") == "shown: ${SHOP_KEY}"
+            await servers.close()
+
+    go(story)
+
+
 @pytest.mark.timeout(30)
 def test_a_long_message_in_small_pieces_is_read_in_a_time_that_grows_with_its_length() -> None:
     events, piece = Events(), b"x" * 32

@@ -26,7 +26,7 @@ class WebAnswer(Value):
 
 
 Listen = Callable[[WebAnswer, bytes], Awaitable[bool]]
-"""Takes the head of an answer and a piece of its body as it comes; says whether that is enough."""
+"""Takes the head of an answer and whole lines of its body as they come; says whether that is enough."""
 
 
 class ToolResult(Value):

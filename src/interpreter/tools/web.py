@@ -181,6 +181,7 @@ class GuardedWeb:
         self, way: Way, method: str, headers: dict[str, str], body: bytes, most: int, listen: Listen | None
     ) -> WebAnswer:
         known = [one for one in self._secrets() if any(p.fits(way.host, way.port) for p in hosts.patterns(one.host))]
+        known.sort(key=lambda one: -len(one.value))  # one may be the beginning of another
         values = {one.variable: one.value for one in known}
         sent = {name: PLACEHOLDER.sub(lambda m: values.get(m[1], m[0]), value) for name, value in headers.items()}
         netloc = way.url.netloc.decode("ascii")
@@ -203,9 +204,7 @@ class GuardedWeb:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-            said = clean_text(str(error))[:300] or type(error).__name__
-            for one in known:
-                said = said.replace(one.value, f"${{{one.variable}}}")
+            said = without(clean_text(str(error))[:300], known) or type(error).__name__
             raise ToolError(f"{way.host}:{way.port} could not be asked: {said}.") from None
 
 
@@ -215,8 +214,9 @@ async def read(
     """The answer with at most `most` bytes of its body, and no secret in it."""
     packed = response.headers.get("content-encoding", "").strip().lower()
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if packed in ("gzip", "deflate") else None
-    data, came, cut = bytearray(), 0, False
-    head = WebAnswer(status=response.status_code, headers=tuple(response.headers.multi_items()), url=str(way.url))
+    data, held, came, cut = bytearray(), bytearray(), 0, False
+    headers = tuple((name, without(value, known)) for name, value in response.headers.multi_items())
+    head = WebAnswer(status=response.status_code, headers=headers, url=str(way.url))
     async for piece in response.aiter_raw():  # as it comes: who listens is not kept waiting for a full buffer
         came += len(piece)
         room = most - len(data)
@@ -228,17 +228,29 @@ async def read(
         if len(plain) > room:
             cut = True
             break
-        if listen is not None and await listen(head, plain):
-            break
-    body = bytes(data)
-    headers = [(name, value) for name, value in response.headers.multi_items()]
+        if listen is None:
+            continue
+        held += plain
+        if b"\n" in plain:  # whole lines are heard: a secret may come in two pieces, but not in two lines
+            end = held.rfind(b"\n") + 1
+            lines, held = bytes(held[:end]), held[end:]
+            if await listen(head, bytes_without(lines, known)):
+                break
+    body = bytes_without(bytes(data), known)
+    return WebAnswer(status=response.status_code, headers=headers, body=body, size=came, cut=cut, url=str(way.url))
+
+
+def without(said: str, known: list[Secret]) -> str:
+    """What a server said, with the names of secrets in their place."""
     for one in known:
-        mark = f"${{{one.variable}}}"
-        body = body.replace(one.value.encode(), mark.encode())
-        headers = [(name, value.replace(one.value, mark)) for name, value in headers]
-    return WebAnswer(
-        status=response.status_code, headers=tuple(headers), body=body, size=came, cut=cut, url=str(way.url)
-    )
+        said = said.replace(one.value, f"${{{one.variable}}}")
+    return said
+
+
+def bytes_without(said: bytes, known: list[Secret]) -> bytes:
+    for one in known:
+        said = said.replace(one.value.encode(), f"${{{one.variable}}}".encode())
+    return said
 
 
 def address_of(url: str) -> tuple[httpx.URL, str, int]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from interpreter.errors import ToolError
 from interpreter.tools.definition import Tool, ToolContext, tool
+from interpreter.tools.mcp.server import Server, declared, offers
 from interpreter.tools.registry import Registry
 from interpreter.tools.schema import described, fitted
 from interpreter.types.base import code_sha256
-from interpreter.types.tooling import Target, call_code, read_call
+from interpreter.types.tooling import Declaration, Target, call_code, read_call
 
 
 @tool(access="read", targets=("path", "service", "where:host"), timeout=20.0, undo="rm {path}")
@@ -108,6 +110,63 @@ def test_what_cannot_be_meant_names_the_fault_and_what_was_expected(given: dict[
     assert said in caught.value.message
     assert 'Expected: {"path": "..."}. May be added: lines, level' in caught.value.message
     assert len(caught.value.message) < 500
+
+
+def of_a_stranger(schema: Any, value: Any, **more: Any) -> Any:
+    """The value as it is handed to a tool whose server describes its one parameter so."""
+    (offer,) = offers([{"name": "t", "inputSchema": {"type": "object", "properties": {"a": schema}, **more}}])
+    return fitted(declared("s", Server(url="http://h/"), offer), {"a": value})[0]["a"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": True}, [1]),
+        ({"type": "array", "items": [{"type": "string"}]}, ["x"]),
+        ({"anyOf": [True, {"type": "string"}]}, 1),
+        ({"anyOf": 5, "oneOf": "x"}, 1),
+        ({"type": "string", "enum": 5}, "x"),
+        ({"type": [1, "string"]}, "x"),
+        ({"type": [1]}, "x"),
+        ({"type": "object", "properties": [1]}, {"x": 1}),
+        ({"type": "object", "properties": {"x": [1]}, "additionalProperties": 5}, {"x": 1, "y": 2}),
+        ({"type": "object", "required": True}, {"x": 1}),
+        ({"type": "object", "required": [["x"], 1]}, {"x": 1}),
+    ],
+)
+def test_what_is_no_schema_in_one_of_a_stranger_asks_for_nothing(schema: Any, value: Any) -> None:
+    assert of_a_stranger(schema, value, required=[["a"], {}, "a"]) == value
+    with pytest.raises(ToolError, match="'b' is missing"):  # and what is expected can be told
+        of_a_stranger(schema, value, required=["a", "b"], properties={"a": schema, "b": schema})
+
+
+def test_what_is_nested_too_deep_is_a_fault_like_any_other() -> None:
+    assert of_a_stranger({"type": "array"}, "[" * 5_000) == ["[" * 5_000]
+    with pytest.raises(ToolError, match="'a' must be an object"):
+        of_a_stranger({"type": "object"}, '{"a":' * 5_000)
+    deep: Any = 1
+    for _n in range(5_000):
+        deep = [deep]
+    with pytest.raises(ToolError, match="'a' is nested too deep"):
+        of_a_stranger({"type": "string"}, deep)
+
+
+@pytest.mark.timeout(30)
+def test_choices_within_choices_are_tried_once_each() -> None:
+    """An attack: with two rounds for each level, 27 levels are a hundred million tries; with ten, no end is seen."""
+    choices: Any = {"type": "integer"}
+    for _n in range(27):
+        choices = {"anyOf": [choices]}
+    lists: Any = {"type": "integer"}
+    for _n in range(14):
+        lists = {"type": ["array"] * 10, "items": lists}
+    for schema, value in ((choices, "no"), (lists, "[" * 14 + '"no"' + "]" * 14)):
+        with pytest.raises(ToolError, match="must be"):
+            fitted(probe_of(schema), {"a": value})
+
+
+def probe_of(schema: Any) -> Declaration:
+    return msgspec.structs.replace(probe.declaration, parameters={"properties": {"a": schema}})
 
 
 def test_what_no_tool_can_take_is_refused_where_it_is_defined() -> None:

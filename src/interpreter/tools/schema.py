@@ -90,6 +90,8 @@ def fitted(declaration: Declaration, given: Mapping[str, Any]) -> tuple[dict[str
             found[name] = valued(value, table[name], name, repairs)
         except ValueError as error:
             faults.append(str(error))
+        except RecursionError:
+            faults.append(f"{name!r} is nested too deep")
     faults += [f"{name!r} is missing" for name in required if name not in found and not any(name in f for f in faults)]
     if faults:
         raise ToolError(f"{declaration.name} was not called: {'; '.join(faults)}. {expected(declaration)}")
@@ -115,13 +117,17 @@ def named(key: str, table: Mapping[str, Any]) -> str:
     return same[0] if len(same) == 1 else ""
 
 
-def valued(value: Any, schema: Mapping[str, Any], name: str, repairs: list[str]) -> Any:
-    """A value that fits the schema. Raises ValueError with a part of a sentence."""
-    if choices := cast("list[Mapping[str, Any]]", schema.get("anyOf") or schema.get("oneOf") or []):
+def valued(value: Any, said: Any, name: str, repairs: list[str]) -> Any:
+    """A value that fits the schema, which may be a stranger's: what in it is not understood asks for nothing.
+
+    Raises ValueError with a part of a sentence, RecursionError.
+    """
+    schema = mapping(said)  # `true`, and a list of schemas where one belongs, ask for nothing
+    if choices := listed(schema.get("anyOf")) or listed(schema.get("oneOf")):
         return one_of(value, choices, name, repairs)
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kinds = cast("list[str]", kind)
+    kind: Any = schema.get("type")
+    # Each once: a list within lists, tried again on every level, would be tried for ever.
+    if kinds := dict.fromkeys(one for one in listed(kind) if isinstance(one, str)):
         if value is None and "null" in kinds:
             return None
         return one_of(value, [{**schema, "type": one} for one in kinds if one != "null"], name, repairs)
@@ -136,26 +142,32 @@ def valued(value: Any, schema: Mapping[str, Any], name: str, repairs: list[str])
     return checked(fits, schema, name, repairs)
 
 
-def one_of(value: Any, choices: list[Mapping[str, Any]], name: str, repairs: list[str]) -> Any:
-    """By the first choice that the value fits as it is, else by the first that it can be read as."""
-    for exact in (True, False):
-        for choice in choices:
-            mended: list[str] = []
-            try:
-                found = valued(value, choice, name, mended)
-            except ValueError:
-                continue
-            if not (exact and mended):
-                repairs += mended
-                return found
-    words = " or ".join(WORDS.get(str(choice.get("type")), "a value") for choice in choices)
-    raise ValueError(f"{name!r} must be {words}")
+def one_of(value: Any, choices: list[Any], name: str, repairs: list[str]) -> Any:
+    """By the first choice that the value fits as it is, else by the first that it can be read as.
+
+    Each is tried once: choices within choices would double the work with every level.
+    """
+    read: tuple[Any, list[str]] | None = None
+    for choice in choices:
+        mended: list[str] = []
+        try:
+            found = valued(value, choice, name, mended)
+        except ValueError:
+            continue
+        if not mended:
+            return found
+        read = read or (found, mended)
+    if read is not None:
+        repairs += read[1]
+        return read[0]
+    words = dict.fromkeys(WORDS.get(str(mapping(choice).get("type")), "a value") for choice in choices)
+    raise ValueError(f"{name!r} must be {' or '.join(words) or 'null'}")
 
 
 def checked(value: Any, schema: Mapping[str, Any], name: str, repairs: list[str]) -> Any:
     """What stands in the schema besides the type."""
     same: Any = value
-    if (allowed := schema.get("enum")) is not None and value not in allowed:
+    if (allowed := listed(schema.get("enum"))) and value not in allowed:
         low = [one for one in allowed if str(one).lower() == str(value).strip().lower()]
         if len(low) != 1:
             raise ValueError(f"{name!r} must be one of {', '.join(map(str, allowed))}")
@@ -170,19 +182,25 @@ def checked(value: Any, schema: Mapping[str, Any], name: str, repairs: list[str]
 
 
 def checked_object(value: dict[str, Any], schema: Mapping[str, Any], name: str, repairs: list[str]) -> dict[str, Any]:
-    table = cast("dict[str, Any]", schema.get("properties") or {})
-    more = schema.get("additionalProperties", True)
-    for key in cast("list[str]", schema.get("required") or []):
-        if key not in value:
+    table, more = mapping(schema.get("properties")), schema.get("additionalProperties", True)
+    for key in listed(schema.get("required")):
+        if isinstance(key, str) and key not in value:
             raise ValueError(f"{name}.{key} is missing")
     found: dict[str, Any] = {}
     for key, one in value.items():
         inner = table.get(key, more)
         if inner is False:
             raise ValueError(f"there is no {name}.{key[:60]}")
-        fits = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
-        found[key] = valued(one, fits, f"{name}.{key}", repairs) if fits else one
+        found[key] = valued(one, inner, f"{name}.{key}", repairs)
     return found
+
+
+def mapping(said: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+
+
+def listed(said: Any) -> list[Any]:
+    return cast("list[Any]", said) if isinstance(said, list) else []
 
 
 def expected(declaration: Declaration) -> str:
@@ -196,8 +214,8 @@ def expected(declaration: Declaration) -> str:
 
 
 def example(schema: Mapping[str, Any]) -> str:
-    if schema.get("enum"):
-        return " or ".join(f'"{one}"' for one in schema["enum"])
+    if allowed := listed(schema.get("enum")):
+        return " or ".join(f'"{one}"' for one in allowed)
     return {"integer": "1", "number": "1.5", "boolean": "true", "array": "[...]", "object": "{...}"}.get(
         str(schema.get("type")), '"..."'
     )
@@ -261,7 +279,7 @@ def decoded(value: Any, begins: str) -> Any:
     if isinstance(value, str) and value.lstrip().startswith(begins):
         try:
             return msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return value
     return value
 

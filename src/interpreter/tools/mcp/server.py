@@ -152,13 +152,14 @@ def declared(name: str, server: Server, offer: Offer) -> Declaration:
     about = offer.description if len(offer.description) <= LONGEST_DESCRIPTION else offer.description[:1000] + "..."
     properties: Any = offer.schema.get("properties")
     required: Any = offer.schema.get("required")
+    named = cast("list[Any]", required) if isinstance(required, list) else []
     known = cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
     nothing: dict[str, Any] = {}
     parameters: dict[str, Any] = {
         **offer.schema,
         "type": "object",
         "properties": {key: one if isinstance(one, dict) else nothing for key, one in known.items()},
-        "required": [one for one in cast("list[Any]", required) if one in known] if isinstance(required, list) else [],
+        "required": [one for one in named if isinstance(one, str) and one in known],
     }
     parameters.setdefault("additionalProperties", not known)
     return Declaration(

@@ -62,7 +62,7 @@ def shown(stream: str) -> list[str]:
 
 @example("\x9b\x1b]\x07K", 1)
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet="ab \t\n\r\b\x1b[]0;mKP\\\x07\x9b\u202e中", max_size=60), st.integers(1, 9))
+@given(st.text(alphabet="ab \t\n\r\b\x1b[]02;mKP\\\x07\x9b\u202e中", max_size=60), st.integers(1, 9))
 def test_pieces_make_no_difference_and_nothing_dangerous_is_left(text: str, size: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     whole, parts, live = clean_text(text), LineCleaner(), StreamCleaner()
@@ -113,6 +113,19 @@ def test_many_frames_of_a_progress_bar_are_one_line() -> None:
     for _again in range(100):
         assert cleaner.feed("\r 50% |#####     |" * 1000) == ""
     assert cleaner.feed("\rfinished\x1b[K\n") == "finished\n"
+
+
+@pytest.mark.timeout(40)
+@pytest.mark.parametrize(("move", "end"), [("\bx", "x"), ("\b\x1b[K", ""), ("\x1b[2K\bx", "x")])
+def test_moves_on_a_long_line_take_a_time_that_grows_with_their_number(move: str, end: str) -> None:
+    """An attack: with each move the whole line was copied."""
+    line = "\U0001f600" + "a" * 600_000
+    assert clean_text(line + move * 130_000).endswith(end)
+    cleaner = LineCleaner()
+    cleaner.feed("\U0001f600" + "a" * 60_000)
+    for _again in range(4):
+        cleaner.feed(move * 200_000)
+    assert cleaner.flush().endswith(end)
 
 
 def test_broken_utf_8_is_replaced() -> None:

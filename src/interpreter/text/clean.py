@@ -144,26 +144,47 @@ class LineCleaner:
         return "".join(done) + self._overlong()
 
     def _write(self, text: str) -> None:
-        """Write onto the current line as a terminal does."""
+        """Write onto the current line as a terminal does.
+
+        Only the part that the text can reach is taken apart, once: a long line is not copied with every move.
+        """
+        before, erased, text = text.rpartition("\x1d")
+        if erased:  # whatever was on the line, and only its column is left
+            self._column = moved(self._column, before)
+            self._line = " " * self._column
+        first = 0 if "\r" in text else max(0, self._column - text.count("\b"))
+        last = self._column + len(text)
+        cells, rest, at = list(self._line[first:last]), self._line[last:], self._column - first
         for token in MOVES.split(text):
             if token == "\r":
-                self._column = 0
+                at = 0
             elif token == "\b":
-                self._column = max(0, self._column - 1)
+                at = max(0, at - 1)
             elif token == "\x1c":
-                self._line = self._line[: self._column]
-            elif token == "\x1d":
-                self._line = " " * self._column
+                del cells[at:]
+                rest = ""
             elif token:
-                end = self._column + len(token)
-                self._line = self._line[: self._column] + token + self._line[end:]
-                self._column = end
+                cells[at : at + len(token)] = token
+                at += len(token)
+        self._line, self._column = self._line[:first] + "".join(cells) + rest, first + at
 
     def _overlong(self) -> str:
         if len(self._line) <= LINE_CAP:
             return ""
         done, self._line, self._column = self._line, "", 0
         return done
+
+
+def moved(column: int, text: str) -> int:
+    """Where text leaves the cursor."""
+    for token in MOVES.split(text):
+        if token == "\r":
+            column = 0
+        elif token == "\b":
+            column = max(0, column - 1)
+        elif token not in ("\x1c", "\x1d"):
+            column += len(token)
+    return column
 
 
 class StreamCleaner:

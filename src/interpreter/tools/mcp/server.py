@@ -23,7 +23,7 @@ LONGEST_NAME = 64
 LONGEST_DESCRIPTION = 1000
 """Characters of a tool's description that a model reads."""
 LONGEST_SCHEMA = 32_000
-"""Bytes of one tool's schema."""
+"""Bytes of one tool's schema, and characters of its description as the server tells it."""
 DEEPEST = 30
 
 
@@ -116,6 +116,8 @@ def offers(listed: list[Any]) -> tuple[Offer, ...]:
             raise ValueError("a tool without a name, or one with a description or a schema that is none")
         if len(name) > 200 or name in found:
             raise ValueError(f"two tools called {clean_text(name)[:60]!r}, or one with too long a name")
+        if len(text) > LONGEST_SCHEMA:
+            raise ValueError(f"the description of {clean_text(name)[:60]!r} is longer than {LONGEST_SCHEMA} characters")
         told = cleaned(cast("dict[str, Any]", schema), DEEPEST)
         if len(msgspec.json.encode(told)) > LONGEST_SCHEMA:
             raise ValueError(f"the schema of {clean_text(name)[:60]!r} is larger than {LONGEST_SCHEMA} bytes")

@@ -6,7 +6,7 @@ A server is code of others: what is no answer to a question of ours is passed ov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -25,6 +25,8 @@ LONGEST = 4 << 20
 GARBAGE = 50
 """Messages that are none, after which a server is ended."""
 PAGES = 20
+LAID_OUT = 1 << 20
+"""Bytes times levels of the JSON that is laid out in lines: below, each value brings a space for every level."""
 
 
 class Speaking:
@@ -34,6 +36,8 @@ class Speaking:
         self._name, self._tasks = name, tasks
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._number = 0
+        self._heard = 0
+        """Bytes of its messages, in all."""
         self._over = ""
         """Why it is of no use any more."""
 
@@ -60,8 +64,11 @@ class Speaking:
     async def _list(self) -> list[Any]:
         found: list[Any] = []
         cursor: Any = None
+        before = self._heard
         for _page in range(PAGES):
             answer = await self.ask("tools/list", {"cursor": cursor} if cursor is not None else {})
+            if self._heard - before > LONGEST:
+                raise ToolError(f"The server {self._name} lists more than {LONGEST >> 20} MB of tools.")
             page = answer.get("tools")
             found += cast("list[Any]", page) if isinstance(page, list) else []
             cursor = answer.get("nextCursor")
@@ -118,6 +125,7 @@ class Speaking:
 
     async def _take(self, line: bytes) -> bool:
         """One message. Whether it is one."""
+        self._heard += len(line)
         try:
             message: dict[str, Any] = from_json(line, dict[str, Any])
         except (ValueError, RecursionError):
@@ -137,7 +145,7 @@ class Speaking:
             future.set_result(cast("dict[str, Any]", result))
         else:
             about = cast("dict[str, Any]", error).get("message") if isinstance(error, dict) else "no result"
-            future.set_exception(ToolError(f"The server {self._name} refused: {clean_text(str(about))[:500]}"))
+            future.set_exception(ToolError(f"The server {self._name} refused: {clean_text(str(about)[:2_000])[:500]}"))
         return True
 
     async def _refuse(self, number: int | str, method: str) -> None:
@@ -158,8 +166,33 @@ def readable(result: Mapping[str, Any]) -> str:
             text = cast("dict[str, Any]", inner).get("text")
         parts.append(text if isinstance(text, str) else f"[{clean_text(str(kind))[:40]}: not shown]")
     if not parts and (given := result.get("structuredContent")) is not None:
-        parts.append(msgspec.json.format(msgspec.json.encode(given), indent=1).decode())
+        parts.append(structured(given))
     told = "\n".join(parts)
     if result.get("isError"):
-        raise ToolError(clean_text(told)[:4000] or "The server says that it failed, not why.")
+        raise ToolError(clean_text(told[:16_000])[:4000] or "The server says that it failed, not why.")
     return told
+
+
+def structured(given: Any) -> str:
+    """JSON as lines, where that does not make much more of it."""
+    try:
+        data = msgspec.json.encode(given)
+    except RecursionError:  # it could be read with more of the stack left than there is here
+        return "[structured content that is nested too deep: not shown]"
+    if len(data) <= LAID_OUT and len(data) * levels(given) <= LAID_OUT:
+        data = msgspec.json.format(data, indent=1)
+    return data.decode()
+
+
+def levels(value: Any) -> int:
+    """How deep lists and objects lie within each other."""
+    count, level = 0, [value]
+    while level := [below for one in level for below in within(one)]:
+        count += 1
+    return count
+
+
+def within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()

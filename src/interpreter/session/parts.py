@@ -40,7 +40,7 @@ class Staging(Protocol):
         ...
 
     def diff(self, changes: Iterable[Change]) -> Iterator[str]:
-        """The lines of a diff, harmless to show. Raises OSError."""
+        """The lines of a diff, harmless to show. Raises StageError."""
         ...
 
     def below(self, changes: Iterable[Change], paths: Sequence[str]) -> list[Change]:

@@ -6,9 +6,11 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator
 
+from ..errors import StageError
 from ..text.clean import reveal
 from ..text.cut import human_size
 from ..text.decode import decode, looks_binary
+from ..text.filename import shown
 from ..text.i18n import _
 from ..types.staging import Change
 from .changes import Layer
@@ -19,17 +21,17 @@ LARGEST = 1 << 20
 MOST_LINES = 20_000
 
 
-def shown(path: str) -> str:
-    """A name as it may be shown: one line, nothing hidden in it."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return reveal(text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t"))
-
-
 def diff(layers: Iterable[Layer], changes: Iterable[Change]) -> Iterator[str]:
-    """The lines of a unified diff over all changes. Raises OSError."""
+    """The lines of a unified diff over all changes. Raises StageError where one cannot be read."""
     uppers = {layer.top: layer.upper for layer in layers}
     for change in changes:
-        yield from one(uppers[change.top], change)
+        try:
+            yield from one(uppers[change.top], change)
+        except OSError as error:
+            raise StageError(
+                _("{path} cannot be read: {reason}", path=shown(change.name), reason=error.strerror or error),
+                _("Nothing was changed. It may have been changed or removed just now: look again."),
+            ) from error
 
 
 def one(upper: str, change: Change) -> Iterator[str]:
@@ -88,11 +90,21 @@ def content(top: str, path: str, what: str) -> bytes | None:
 
 
 def lines(before: bytes, after: bytes) -> Iterator[str]:
-    old, new = (decode(data)[0].splitlines() for data in (before, after))
+    # At line feeds only, as other tools do: a form feed or a carriage return is shown, and splits nothing.
+    old, new = (decode(data)[0].split("\n") for data in (before, after))
     if len(old) + len(new) > MOST_LINES:
         yield _("not shown line by line: {before} -> {after}", before=human_size(len(before)),
                 after=human_size(len(after)))  # fmt: skip
         return
+    if (ended := [*old[:-1], *new[:-1]]) and all(line.endswith("\r") for line in ended):
+        old, new = ([*(line[:-1] for line in text[:-1]), text[-1]] for text in (old, new))
+    ends = [text.pop() if text[-1] == "" else None for text in (old, new)]
+    told = False
     for number, line in enumerate(difflib.unified_diff(old, new, lineterm="")):
         if number >= 2:  # the two names stand there already
+            told = True
             yield reveal(line)
+    if before and after and ends[0] != ends[1]:
+        yield _("the line feed at the end is new") if ends[0] is None else _("the line feed at the end is gone")
+    elif not told and before != after:
+        yield _("they differ only in bytes that do not show as text")

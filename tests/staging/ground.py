@@ -13,7 +13,6 @@ from interpreter.keeper.stage import enter, open_stage
 from interpreter.sandbox.stage import layers
 from interpreter.staging.journal import chosen
 from interpreter.staging.stage import Stage
-from interpreter.store.home import remove_tree
 
 FILES = {"a": b"one\n", "b": b"two\n", "d/x": b"x\n", "d/y": b"y\n", "e/z": b"z\n", "keep": b"kept\n", "f": b"f\n"}
 
@@ -29,12 +28,17 @@ class Ground:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(body)
         (self.here / "link").symlink_to("a")
+        self.begin()
+
+    def begin(self) -> None:
+        """A stage with nothing in it, over the folder as it is now."""
         time.sleep(0.02)  # files get their times from a coarse clock: what stood there before has to be older
-        self.stage = Stage.begin(self.session, [str(self.here)], runs_by_itself, remove_tree)
+        self.stage = Stage.begin(self.session, [str(self.here)], runs_by_itself)
+        self.stage.renew()
 
     def again(self) -> Stage:
         """As another process finds it."""
-        found = Stage.open(self.session, runs_by_itself, remove_tree)
+        found = Stage.open(self.session, runs_by_itself)
         assert found is not None
         return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,8 +15,12 @@ from typing import Any
 import pytest
 
 from interpreter.errors import StageError
-from interpreter.staging.journal import chosen
-from interpreter.staging.show import diff, shown
+from interpreter.staging import folders
+from interpreter.staging.apply import part_of
+from interpreter.staging.journal import Operation, chosen, read
+from interpreter.staging.show import diff
+from interpreter.staging.stage import JOURNAL
+from interpreter.text.filename import shown
 from tests.staging.ground import FILES, Ground, tree
 
 pytestmark = pytest.mark.skipif(
@@ -73,6 +79,53 @@ def test_what_the_person_changed_meanwhile_is_not_overwritten_unless_named(groun
     assert (ground.here / "a").read_text() == "one\ncode\n"
 
 
+def test_what_the_person_moved_into_place_is_not_overwritten_unless_named(ground: Ground) -> None:
+    for name in ("old/x", "old/s/q", "d/s/q", "e/more"):
+        (ground.here / name).parent.mkdir(parents=True, exist_ok=True)
+        (ground.here / name).write_text("older\n")
+    shutil.copytree(ground.here, ground.root / "twin", symlinks=True)
+    ground.begin()
+    ground.run("echo code >> d/x; echo code >> d/s/q; echo code >> e/z; rm e/more; echo code >> a")
+    (ground.here / "d").rename(ground.root / "away")
+    (ground.here / "old").rename(ground.here / "d")
+    (ground.here / "e" / "beside").touch()
+    # Work beside a file is no reason to doubt it.
+    warned = {change.path for change in ground.stage.changes() if change.warning}
+    assert warned == {"d/x", "d/s/q"}
+    ground.commit()
+    assert (ground.here / "d/x").read_text() == (ground.here / "d/s/q").read_text() == "older\n"
+    assert (ground.here / "e/z").read_text() == "z\ncode\n" and not (ground.here / "e/more").exists()
+    assert {change.path for change in ground.stage.changes() if change.warning} == {"d/x", "d/s/q"}
+    ground.commit("d/x")
+    assert (ground.here / "d/x").read_text() == "x\ncode\n"
+    # What a commit wrote there is known, and the folder above counts for what it holds.
+    ground.run("echo more >> d/x")
+    assert {change.path for change in ground.stage.changes() if change.warning} == {"d/s/q"}
+    ground.here.rename(ground.root / "elsewhere")
+    (ground.root / "twin").rename(ground.here)
+    assert {change.path for change in ground.stage.changes() if change.warning} == {"d/x", "d/s/q"}
+
+
+def test_folders_too_many_to_be_known_are_judged_by_their_times(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MOST", 0)
+    (ground.root / "old").mkdir()
+    (ground.root / "old" / "x").write_text("older\n")
+    ground.begin()
+    ground.run("echo code >> d/x; echo code >> d/y; echo code >> e/z; echo code >> a")
+    (ground.here / "e" / "beside").touch()
+    assert not any(change.warning for change in ground.stage.changes())
+    ground.commit("d/y", "a")
+    (ground.here / "d" / "beside").touch()
+    (ground.here / "beside").touch()
+    # Held what was committed, so it is known from then on, whatever its times are; the other one is not.
+    assert {change.path: change.warning for change in ground.stage.changes()} == {"d/x": "", "e/z": "conflict"}
+    (ground.here / "d").rename(ground.root / "away")
+    (ground.root / "old").rename(ground.here / "d")
+    assert {change.path: change.warning for change in ground.stage.changes()} == {"d/x": "conflict", "e/z": "conflict"}
+
+
 def test_what_runs_by_itself_is_committed_only_when_it_is_named(ground: Ground) -> None:
     ground.run("echo evil > .envrc; mkdir -p sub/.git/hooks; echo evil > sub/.git/hooks/post-commit; echo 1 > sub/f")
     ground.commit()
@@ -82,16 +135,60 @@ def test_what_runs_by_itself_is_committed_only_when_it_is_named(ground: Ground) 
     assert (ground.here / ".envrc").exists() and not (ground.here / "sub/.git").exists()
 
 
+def drop(ground: Ground, *paths: str) -> None:
+    every = ground.stage.changes()
+    ground.stage.drop(
+        [change for change in every if f"{change.path}/".startswith(tuple(f"{p}/" for p in paths))], every
+    )
+
+
 def test_dropping_some_and_all(ground: Ground) -> None:
     ground.run(WORK)
-    by_path = {change.path: change for change in ground.stage.changes()}
-    ground.stage.drop([by_path[name] for name in ("a", "b", "n")])
+    drop(ground, "a", "b", "n")
     assert {"a", "b", "n", "n/m/f"}.isdisjoint(ground.kinds())
     ground.run("test -f b && grep -q one a && test ! -e n")
-    with pytest.raises(StageError):
-        ground.stage.drop([by_path["e/z"]])
+    before = ground.kinds()
+    with pytest.raises(StageError, match="e/z cannot be dropped alone") as refused:
+        drop(ground, "f", "e/z")
+    assert f"drop {ground.here}/e" in str(refused.value.hint)
+    assert ground.kinds() == before, "nothing of it is dropped"
     ground.stage.renew()
     assert ground.stage.changes() == [] and (ground.here / "e/z").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "path"),
+    [
+        ("rm -r e", "e"),
+        ("mkdir -p n/m; echo 1 > n/a; echo 2 > n/m/b", "n"),
+        ("rm -r d; echo f > d", "d"),
+        ("rm a; mkdir a; echo 1 > a/x", "a"),
+        ("rm -r d; mkdir d; echo n > d/new", "d"),
+        ("rm -r d; mkdir d; chmod 700 d; echo n > d/x", "d"),
+        ("rm -r d; mkdir -p d/s; echo n > d/s/new", "d"),
+        ("echo 1 > d/x; chmod 700 d; chmod 600 d/y", "d"),
+    ],
+)
+def test_a_folder_is_dropped_whatever_was_done_to_it(ground: Ground, script: str, path: str) -> None:
+    (ground.here / "d/s").mkdir()
+    (ground.here / "d/s/q").touch()
+    ground.run("cp -a . ../before")
+    wanted = tree(ground.root / "before")
+    ground.run(f"{script}; echo other > b")
+    drop(ground, path)
+    assert ground.kinds() == {"b": "changed"}
+    ground.run("echo two > b; rm -r ../before; cp -a . ../before")
+    assert tree(ground.root / "before") == wanted
+
+
+def test_a_folder_inside_one_that_was_made_anew_is_empty_as_well(ground: Ground) -> None:
+    (ground.here / "d/s").mkdir()
+    (ground.here / "d/s/q").touch()
+    ground.begin()
+    ground.run("rm -r d; mkdir -p d/s; echo n > d/s/new")
+    assert ground.kinds() == {"d/s/new": "added", "d/s/q": "deleted", "d/x": "deleted", "d/y": "deleted"}
+    ground.commit()
+    assert sorted(name for name in tree(ground.here) if name.startswith("d/")) == ["d/s", "d/s/new"]
 
 
 def crash(ground: Ground, digest: str, at: int) -> bool:
@@ -166,12 +263,15 @@ def test_what_is_changed_between_decision_and_deed_is_kept_aside(ground: Ground)
 def test_a_commit_that_cannot_be_finished_is_given_up(ground: Ground) -> None:
     ground.run("echo code >> a; echo new > m; echo z > z")
     digest = ground.stage.prepare(chosen(ground.stage.changes(), []), "c_test")
+    part = ground.here / part_of(read(ground.session / JOURNAL, digest), Operation(do="file", layer=0, path=b"z"))
+    part.write_text("half of it, as a loss of power leaves it")
     (ground.here / "m").mkdir()
     (ground.here / "m" / "mine").touch()
     with pytest.raises(StageError, match="something else"):
         ground.stage.carry_out(digest)
     stage = ground.again()
     assert stage.give_up(digest) == (1, 3) and not stage.prepared
+    assert not list(ground.here.rglob("*.part"))
     # What was done is done and no longer staged; the rest is staged, and nothing of the person's is gone.
     assert (ground.here / "a").read_text() == "one\ncode\n" and (ground.here / "m" / "mine").exists()
     assert {change.path: change.warning for change in stage.changes()} == {"m": "", "m/mine": "conflict", "z": ""}
@@ -181,6 +281,22 @@ def test_a_commit_that_cannot_be_finished_is_given_up(ground: Ground) -> None:
     shutil.rmtree(ground.here / "m")
     ground.commit("m")
     assert (ground.here / "m").read_text() == "new\n" and stage.changes() == []
+
+
+def test_a_commit_that_meets_a_full_disk_leaves_nothing_half_written(ground: Ground) -> None:
+    ground.run("head -c 300000 /dev/zero > big; ln -s big small")
+    digest = ground.stage.prepare(chosen(ground.stage.changes(), []), "c_test")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+        with pytest.raises(OSError):
+            ground.stage.carry_out(digest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(ground.here.glob(".*"))
+    assert ground.again().give_up(digest) == (0, 2)
 
 
 def test_a_stage_that_was_tampered_with_or_a_journal_of_another_is_refused(ground: Ground) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..sandbox import names
 from ..staging.stage import Stage
-from ..store.home import remove_tree
 
 
 def runs_by_itself(path: str) -> bool:
@@ -20,8 +19,8 @@ def stage_folder(session: Path) -> Path:
 
 
 def open_stage(session: Path) -> Stage | None:
-    return Stage.open(stage_folder(session), runs_by_itself, remove_tree)
+    return Stage.open(stage_folder(session), runs_by_itself)
 
 
 def begin_stage(session: Path, tops: Sequence[str]) -> Stage:
-    return Stage.begin(stage_folder(session), tops, runs_by_itself, remove_tree)
+    return Stage.begin(stage_folder(session), tops, runs_by_itself)

@@ -8,7 +8,8 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StageError
@@ -116,35 +117,34 @@ class Applier:
         is_link = found is not None and stat.S_ISLNK(found.st_mode)
         if is_link and os.fsencode(os.readlink(name, dir_fd=above)) == operation.target:
             return
-        part = self._part(operation, above)
-        os.symlink(operation.target, os.fsencode(part), dir_fd=above)
-        self._put(operation, found, above, part, name)
+        with self._part(operation, above) as part:
+            os.symlink(operation.target, os.fsencode(part), dir_fd=above)
+            self._put(operation, found, above, part, name)
 
     def _file(self, operation: Operation, above: int, name: str) -> None:
         found = look(name, above)
         if found is not None and self._is_there(operation, found, above, name):
             return
-        part = self._part(operation, above)
         layer = self._journal.layers[operation.layer]
         with folder_above(layer.upper, os.fsdecode(operation.path)) as (source, inner):
             taken = plain_file(inner, source)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with opened(part, flags, below=above) as made:
-                os.fchmod(made, 0o600)
-                if copy(taken, made) != operation.sha256:
-                    os.unlink(part, dir_fd=above)
-                    raise StageError(
-                        _("{path} in the stage is not what was decided on.", path=os.fsdecode(operation.path)),
-                        _("The commit is not finished; the journal and the stage are kept."),
-                    )
-                if found is not None and os.geteuid() == 0:
-                    os.fchown(made, found.st_uid, found.st_gid)
-                os.fchmod(made, operation.mode)
-                os.utime(made, ns=(operation.modified, operation.modified))
+            with self._part(operation, above) as part:
+                with opened(part, flags, below=above) as made:
+                    os.fchmod(made, 0o600)
+                    if copy(taken, made) != operation.sha256:
+                        raise StageError(
+                            _("{path} in the stage is not what was decided on.", path=os.fsdecode(operation.path)),
+                            _("The commit is not finished; the journal and the stage are kept."),
+                        )
+                    if found is not None and os.geteuid() == 0:
+                        os.fchown(made, found.st_uid, found.st_gid)
+                    os.fchmod(made, operation.mode)
+                    os.utime(made, ns=(operation.modified, operation.modified))
+                self._put(operation, found, above, part, name)
         finally:
             os.close(taken)
-        self._put(operation, found, above, part, name)
 
     def _mode(self, operation: Operation, above: int, name: str) -> None:
         with opened(name, below=above) as fd:
@@ -165,20 +165,22 @@ class Applier:
             os.close(fd)
         return True
 
-    def _part(self, operation: Operation, above: int) -> str:
-        """A name beside the target, free: what an earlier try left there is taken away."""
-        mark = hashlib.sha256(operation.path).hexdigest()[:12]
-        part = f".{self._journal.commit}.{mark}.part"
-        try:
+    @contextmanager
+    def _part(self, operation: Operation, above: int) -> Generator[str]:
+        """A name beside the target, free at the beginning and, whatever goes wrong, at the end."""
+        part = part_of(self._journal, operation)
+        with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=above)
-        except FileNotFoundError:
-            pass
-        return part
+        try:
+            yield part
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part, dir_fd=above)
+            raise
 
     def _put(self, operation: Operation, found: os.stat_result | None, above: int, part: str, name: str) -> None:
         if found is not None:
             if stat.S_ISDIR(found.st_mode):
-                os.unlink(part, dir_fd=above)
                 raise self._in_the_way(operation)
             self._spare(operation, found, above, name)
         os.rename(part, name, src_dir_fd=above, dst_dir_fd=above)
@@ -210,6 +212,20 @@ class Applier:
             _("{path} is something else than when the commit was decided.", path=path),
             _("The rest of the commit waits. Move it away, then run: interpreter stage"),
         )
+
+
+def part_of(journal: Journal, operation: Operation) -> str:
+    return f".{journal.commit}.{hashlib.sha256(operation.path).hexdigest()[:12]}.part"
+
+
+def sweep(journal: Journal, begin: int) -> None:
+    """Take away what a step from `begin` on that was cut off has left beside its file."""
+    for operation in journal.operations[begin:]:
+        if operation.do in ("file", "link"):
+            with suppress(OSError):
+                top = journal.layers[operation.layer].top
+                with folder_above(top, os.fsdecode(operation.path)) as (above, _name):
+                    os.unlink(part_of(journal, operation), dir_fd=above)
 
 
 def steps_done(journal: Journal, folder: Path) -> int:

@@ -60,21 +60,21 @@ def chosen(changes: Sequence[Change], paths: Sequence[str]) -> list[Change]:
                 _("The stage changes nothing at {path}.", path=path), _("`interpreter stage` lists what it changes.")
             )
     taken = {change.name: change for change in changes if change.kind != "odd" and _wanted(change, named)}
-    holding = {name for taken_name in taken for name in _above(taken_name)}
+    holding = {name for taken_name in taken for name in above(taken_name)}
     for change in changes:
         new = change.kind in ("added", "changed") and change.what == "folder"
         if new and change.warning != "conflict" and change.name in holding:
             taken[change.name] = change
     left = [change for change in changes if change.name not in taken]
     # What cannot go: a folder of which something stays, and whatever would take a folder's place.
-    kept = {name for change in left if change.was for name in _above(change.name)}
+    kept = {name for change in left if change.was for name in above(change.name)}
     staying = {change.name for change in left if change.was and change.was != "folder"}
     return [
         change
         for change in changes
         if change.name in taken
         and not (change.was == "folder" and change.kind in ("deleted", "changed") and change.name in kept)
-        and not any(name in staying for name in _above(change.name))
+        and not any(name in staying for name in above(change.name))
     ]
 
 
@@ -89,7 +89,7 @@ def _at(name: str, path: str) -> bool:
     return name == path or name.startswith(f"{path.rstrip('/')}/")
 
 
-def _above(name: str) -> Iterable[str]:
+def above(name: str) -> Iterable[str]:
     while (name := os.path.dirname(name)) != "/":
         yield name
 
@@ -108,7 +108,7 @@ def plan(layers: Sequence[Layer], changes: Iterable[Change], commit: str, stage:
         path = os.fsencode(change.path)
         remove = Operation(do="rmdir" if change.was == "folder" else "unlink", layer=number, path=path, old=change.old)
         if change.kind == "deleted":
-            early = not replaced.isdisjoint(_above(change.name))
+            early = not replaced.isdisjoint(above(change.name))
             (first if early else last).append(remove)
             continue
         if change.kind == "mode" and change.what == "folder":

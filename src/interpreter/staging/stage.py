@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import shutil
-import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -19,10 +17,13 @@ from ..text.i18n import _
 from ..types.base import Value
 from ..types.staging import Change, Signature
 from ..types.walls import layers_of
-from .apply import Applier, steps_done
+from .apply import Applier, steps_done, sweep
 from .changes import Layer, Reader
+from .dropping import drop, hidden_by, uncover
+from .folders import Folders, numbers
 from .journal import Journal, plan, read, write, write_durably
-from .names import FOLDER, folder_above, look, opened, signature
+from .names import folder_above, look, opened, signature
+from .removal import remove
 
 JOURNAL = "journal.json"
 COARSE = 5
@@ -42,37 +43,42 @@ class State(Value):
     tops: tuple[bytes, ...] = ()
     known: tuple[tuple[bytes, Signature], ...] = ()
     """What commits have written since `base`, by whole names."""
+    folders: tuple[tuple[bytes, int], ...] = ()
+    """The numbers of folders that stood there at `base`, or held what a commit was to change, by whole names."""
 
 
 class Stage:
-    """A stage. `runs`: see `Reader`; `remove` takes a folder away with what programs put there.
+    """A stage. `runs`: see `Reader`.
 
     Raises StageError and OSError; what a call could not do it has not begun, except where it says otherwise."""
 
-    def __init__(self, folder: Path, state: State, runs: Runs, remove: Callable[[Path], None]) -> None:
+    def __init__(self, folder: Path, state: State, runs: Runs) -> None:
         self.folder = folder
         self.state = state
-        self._runs, self._remove = runs, remove
+        self._runs = runs
 
     @classmethod
-    def open(cls, folder: Path, runs: Runs, remove: Callable[[Path], None]) -> Stage | None:
+    def open(cls, folder: Path, runs: Runs) -> Stage | None:
         """The stage of a session that has one."""
         try:
             body = (folder / "state.json").read_bytes()
         except FileNotFoundError:
             return None
-        return cls(folder, msgspec.json.decode(body, type=State), runs, remove)
+        return cls(folder, msgspec.json.decode(body, type=State), runs)
 
     @classmethod
-    def begin(cls, folder: Path, tops: Sequence[str], runs: Runs, remove: Callable[[Path], None]) -> Stage:
+    def begin(cls, folder: Path, tops: Sequence[str], runs: Runs) -> Stage:
         """The stage of a session, begun where there is none; with further folders where there are more now."""
-        found = cls.open(folder, runs, remove)
+        found = cls.open(folder, runs)
         private = "trusted" if os.geteuid() == 0 else "user"
-        stage = found or cls(folder, State(private=private, base=now()), runs, remove)
-        known = (*stage.state.tops, *(top for top in map(os.fsencode, tops) if top not in stage.state.tops))
-        if found is None or known != stage.state.tops:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            stage._keep(msgspec.structs.replace(stage.state, tops=known))
+        state = found.state if found else State(private=private)
+        more = tuple(top for top in map(os.fsencode, tops) if top not in state.tops)
+        if found is not None and not more:
+            return found
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = msgspec.structs.replace(state, tops=(*state.tops, *more), folders=(*state.folders, *numbered(more)))
+        stage = cls(folder, state, runs)
+        stage._keep(state if found else msgspec.structs.replace(state, base=now()))
         return stage
 
     def _keep(self, state: State) -> None:
@@ -97,16 +103,24 @@ class Stage:
         known = {os.fsdecode(name): signature for name, signature in self.state.known}
         found: list[Change] = []
         for layer in self.layers:
-            found += Reader(layer, base=self.state.base, known=known, runs=self._runs).read()
+            found += Reader(layer, base=self.state.base, known=known, folders=self._folders, runs=self._runs).read()
         return found
+
+    @property
+    def _folders(self) -> Folders:
+        return Folders(self.state.base, {os.fsdecode(name): number for name, number in self.state.folders})
 
     # --- committing; no program is on the stage any more
 
     def prepare(self, changes: Iterable[Change], commit: str) -> str:
         """Write down what will be done, durably, with all new contents; returns the journal's hash. Nothing is
         changed outside the stage."""
+        changes = list(changes)
         journal = plan(self.layers, changes, commit, self.state.number)
         check_room(journal)
+        # What a commit does in a folder changes its times: from then on only its number tells that it is the same.
+        folders = dict(self.state.folders) | by_bytes(self._folders.above(changes))
+        self._keep(msgspec.structs.replace(self.state, folders=tuple(folders.items())))
         digest = write(journal, self.folder / JOURNAL)
         with opened(str(self.folder)) as fd:
             libc.syncfs(ctypes.c_int(fd))
@@ -142,7 +156,9 @@ class Stage:
             left = self.changes()
             if left:
                 for operation in journal.operations:
-                    self._show_lower(self.layers[operation.layer], os.fsdecode(operation.path))
+                    layer, path = self.layers[operation.layer], os.fsdecode(operation.path)
+                    if not hidden_by(layer, path):
+                        uncover(layer, path)
             else:
                 self.renew()
         else:
@@ -157,6 +173,7 @@ class Stage:
         """
         journal = read(self.folder / JOURNAL, sha256)
         done = journal.operations[: steps_done(journal, self.folder)]
+        sweep(journal, len(done))
         known = dict(self.state.known)
         for operation in done:
             top, path = journal.layers[operation.layer].top, os.fsdecode(operation.path)
@@ -170,60 +187,30 @@ class Stage:
     # --- dropping
 
     def renew(self) -> None:
-        """Leave everything that is in the stage behind: what kernels are born to next is empty."""
-        old = Path(self.place)
-        self._keep(msgspec.structs.replace(self.state, number=self.state.number + 1, base=now(), known=()))
-        if old.exists():
-            self._remove(old)
+        """Leave everything that is in the stage behind: what kernels are born to next is empty, also where it raises
+        OSError because the old layers could not be taken away."""
+        old = self.state.number
+        folders = numbered(self.state.tops)
+        self._keep(msgspec.structs.replace(self.state, number=old + 1, base=now(), known=(), folders=folders))
+        with opened(str(self.folder)) as fd:
+            remove(str(old), fd)
 
-    def drop(self, changes: Iterable[Change]) -> None:
-        """Take single changes out of the stage, as if they had not been made."""
-        by_top = {layer.top: layer for layer in self.layers}
-        for change in changes:
-            layer = by_top[change.top]
-            if change.kind == "mode" and change.what == "folder":
-                with folder_above(layer.upper, change.path) as (above, name), opened(name, below=above) as fd:
-                    os.fchmod(fd, change.was_mode)
-            elif not self._show_lower(layer, change.path, added=change.was == "", folders=True):
-                raise StageError(
-                    _("{path} cannot be dropped alone: its folder was deleted or made anew.", path=change.name),
-                    _("Drop the folder: interpreter stage drop {path}", path=os.path.dirname(change.name)),
-                )
-
-    def _show_lower(self, layer: Layer, path: str, *, added: bool = False, folders: bool = False) -> bool:
-        """Take an entry out of the upper folder, so that what lies below shows; False where that is not so simple."""
-        fd = os.open(layer.upper, FOLDER)
-        *above, name = path.split("/")
-        try:
-            for part in above:
-                if (found := look(part, fd)) is None or not stat.S_ISDIR(found.st_mode):
-                    return False
-                below = os.open(part, FOLDER, dir_fd=fd)
-                os.close(fd)
-                fd = below
-                if not added and is_opaque(fd, layer.private):
-                    return False
-            found = look(name, fd)
-            if found is None:
-                return True
-            if not stat.S_ISDIR(found.st_mode):
-                os.unlink(name, dir_fd=fd)
-            elif folders:
-                shutil.rmtree(name, dir_fd=fd)
-            return True
-        finally:
-            os.close(fd)
+    def drop(self, changes: Sequence[Change], every: Sequence[Change]) -> None:
+        """Take single changes, of `every`, out of the stage, as if they had not been made."""
+        drop(self.layers, changes, every)
 
 
 def now() -> int:
     return time.clock_gettime_ns(COARSE)
 
 
-def is_opaque(fd: int, private: str) -> bool:
-    try:
-        return os.getxattr(fd, f"{private}.overlay.opaque") == b"y"
-    except OSError:
-        return False
+def numbered(tops: Iterable[bytes]) -> tuple[tuple[bytes, int], ...]:
+    return tuple(pair for top in tops for pair in by_bytes(numbers(os.fsdecode(top))).items())
+
+
+def by_bytes(found: dict[str, int]) -> dict[bytes, int]:
+    """By names as they can be kept: they may hold anything."""
+    return {os.fsencode(name): number for name, number in found.items()}
 
 
 def check_room(journal: Journal) -> None:

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from ..aio import Tasks
-from ..errors import InterpreterError, StageError, UsageError
+from ..errors import StageError, UsageError
 from ..kernels.kernels import Kernels
 from ..sandbox import Walls
 from ..session.hub import Hub
 from ..staging.journal import chosen
-from ..staging.show import diff, shown
+from ..staging.show import diff
 from ..staging.stage import Stage
 from ..store import SessionLog
+from ..text.filename import shown
 from ..text.i18n import _
 from ..types.base import new_id
 from ..types.events import Event, NoteAdded, StageCommitStarted, StageCommitted, StageDropped
 from ..types.ops import StageCommit, StageDrop
-from ..types.staging import Change, digest
+from ..types.staging import UNCOUNTED, Change, digest
 from .restoring import Restoring, Steps
 
 MOST_TOLD = 1000
@@ -121,32 +122,45 @@ class Staged:
                 _("There is nothing to commit."), _("What needs a second look is committed when it is named.")
             )
         self._close()
-        ended = await self._end()
-        # What runs no more cannot change it any more.
-        changes = await self.changes()
-        if op.seen and digest(changes) != op.seen:
-            self._reopen()
-            raise StageError(_("The stage has changed since it was shown."), _("Nothing was committed. Look again."))
-        picked = chosen(changes, paths)
-        commit = new_id("c")
         try:
-            journal = await asyncio.to_thread(self._stage.prepare, picked, commit)
-            decided = StageCommitStarted(commit=commit, journal=journal, files=len(picked), paths=told(picked))
-            await self._emit(decided)
+            ended = await self._end()
+            # What runs no more cannot change it any more.
+            changes = await self.changes()
+            if op.seen and digest(changes) != op.seen:
+                raise StageError(
+                    _("The stage has changed since it was shown."), _("Nothing was committed. Look again.")
+                )
+            picked = chosen(changes, paths)
+            if not picked:
+                raise UsageError(_("There is nothing to commit."), _("The stage has changed since it was shown."))
+            decided = await self._decide(picked)
         except OSError as error:
             self._undecided()
+            name = f" ({shown(str(error.filename))})" if error.filename else ""
             raise StageError(
-                _("The commit could not be prepared: {reason}", reason=error.strerror or error),
+                _("The commit could not be prepared: {reason}", reason=f"{error.strerror or error}{name}"),
                 _("Nothing was committed; the stage is kept."),
             ) from error
-        except InterpreterError:
+        except Exception:
             self._undecided()
+            raise
+        except BaseException:
+            # Stopped in the middle of it. What may be decided stays closed: the log says at the next opening.
+            if not self._stage.prepared:
+                self._reopen()
             raise
         await self._carry_out(decided, ended)
 
+    async def _decide(self, picked: Sequence[Change]) -> StageCommitStarted:
+        commit = new_id("c")
+        journal = await asyncio.to_thread(self._stage.prepare, picked, commit)
+        decided = StageCommitStarted(commit=commit, journal=journal, files=len(picked), paths=told(picked))
+        await self._emit(decided)
+        return decided
+
     def _undecided(self) -> None:
-        self._stage.forget()
         self._reopen()
+        self._stage.forget()
 
     async def _carry_out(self, decided: StageCommitStarted, ended: Sequence[str] = (), *, told: bool = False) -> None:
         try:
@@ -175,25 +189,56 @@ class Staged:
             await self._tell(f"The person committed {decided.files} staged changes to the folder.", len(left), ended)
 
     async def drop(self, op: StageDrop) -> None:
-        changes = await self.changes()
-        dropped = self.below(changes, op.paths)
-        if not dropped:
+        if not op.paths:
+            await self._drop_all()
+            return
+        if not self.below(await self.changes(), op.paths):
             raise UsageError(_("There is nothing to drop."))
         self._close()
-        ended = await self._end()
         try:
-            if op.paths:
-                await asyncio.to_thread(self._stage.drop, self.below(await self.changes(), op.paths))
-            else:
-                await asyncio.to_thread(self._stage.renew)
+            ended = await self._end()
+            every = await self.changes()
+            dropped = self.below(every, op.paths)
+            await asyncio.to_thread(self._stage.drop, dropped, every)
         except OSError as error:
             raise unreadable(error) from error
         finally:
             self._reopen()
-        left = await self.changes()
-        await self._emit(StageDropped(files=len(dropped), paths=told(dropped), left=len(left)))
+        await self._dropped(dropped, len(await self.changes()), ended)
+
+    async def _drop_all(self) -> None:
+        """Whatever lies in the stage, and whether or not it can be read: nothing may be left that cannot be dropped."""
+        try:
+            dropped = await self.changes()
+            if not dropped:
+                raise UsageError(_("There is nothing to drop."))
+        except StageError:
+            dropped = None
+        left = ""
+        self._close()
+        try:
+            ended = await self._end()
+            place = self._stage.place
+            try:
+                await asyncio.to_thread(self._stage.renew)
+            except OSError as error:
+                if self._stage.place == place:
+                    raise unreadable(error) from error
+                left = f"{error.strerror or error}"
+        finally:
+            self._reopen()
+        await self._dropped(dropped, 0, ended)
+        if left:
+            raise StageError(
+                _("The stage is empty, but what was in it cannot be removed: {reason}", reason=left),
+                _("It lies in {path} until the session is deleted.", path=shown(place)),
+            )
+
+    async def _dropped(self, dropped: Sequence[Change] | None, left: int, ended: Sequence[str]) -> None:
+        files, paths = (len(dropped), told(dropped)) if dropped is not None else (UNCOUNTED, ())
+        await self._emit(StageDropped(files=files, paths=paths, left=left))
         some = "some of" if left else "all"
-        await self._tell(f"The person dropped {some} your staged changes: those files are as before.", len(left), ended)
+        await self._tell(f"The person dropped {some} your staged changes: those files are as before.", left, ended)
 
     async def _tell(self, text: str, left: int, ended: Sequence[str]) -> None:
         back = await self._restore(ended) if self._restore is not None and ended else ()

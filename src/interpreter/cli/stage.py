@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import StageError, UsageError
 from ..text.i18n import _
 from ..types.staging import digest
 from .arguments import Arguments, no_command
@@ -49,6 +49,8 @@ def stage(arguments: Arguments) -> int:
         return 0
     if verb == "show":
         return _show(stages, wanted, paths, as_json=bool(found["json"]))
+    if verb == "drop" and not paths:
+        return _drop_all(stages, wanted)
     seen = stages.seen(wanted)
     if verb == "commit":
         stages.commit(seen.session, paths, digest(seen.changes))
@@ -60,6 +62,17 @@ def stage(arguments: Arguments) -> int:
         write(_("{n} changes stay in the stage of session {id}.", n=len(left), id=seen.session))
         if note := second_look(left):
             write(note)
+    return 0
+
+
+def _drop_all(stages: Stages, wanted: str) -> int:
+    """Also of a stage that cannot be read."""
+    try:
+        count = len(stages.seen(wanted).changes)
+    except StageError:
+        count = None
+    stages.drop(wanted)
+    write(done_line(count, True))
     return 0
 
 

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InterpreterError, UsageError
-from ..text.clean import reveal
+from ..errors import InterpreterError, StageError, UsageError
 from ..text.cut import human_size
+from ..text.filename import shown
 from ..text.i18n import _
 from ..types.ops import StageCommit, StageDrop
 from ..types.staging import digest
@@ -18,6 +18,7 @@ from .contract import Conversation
 from .say import say, say_error, say_piece
 
 if TYPE_CHECKING:
+    from ..session.parts import Staging
     from ..types.staging import Change
 
 SHOWN = 30
@@ -33,9 +34,7 @@ Ask = Callable[[str], Awaitable[str | None]]
 
 
 def name_of(change: Change) -> str:
-    return reveal(change.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")).replace(
-        "\n", "\\n"
-    )
+    return shown(change.path)
 
 
 def summary(changes: Sequence[Change], *, most: int = SHOWN) -> list[str]:
@@ -80,7 +79,7 @@ def as_data(changes: Sequence[Change]) -> list[dict[str, Any]]:
     return [
         {
             "path": name_of(change),
-            "top": reveal(change.top),
+            "top": shown(change.top),
             "kind": change.kind,
             "what": change.what,
             "size": change.size,
@@ -182,7 +181,10 @@ async def one_line(text: str) -> str | None:
         loop.remove_reader(0)
 
 
-def done_line(count: int, dropped: bool) -> str:
+def done_line(count: int | None, dropped: bool) -> str:
+    """`count` None: nobody could count them."""
+    if count is None:
+        return _("Forgotten: all that was staged.")
     return _("Forgotten: {n} changes.", n=count) if dropped else _("Committed: {n} changes.", n=count)
 
 
@@ -194,11 +196,24 @@ def words_of(line: str) -> list[str]:
         raise UsageError(_("A quote has no end."), _("Nothing was changed.")) from None
 
 
+async def forget_all(session: Conversation, staging: Staging) -> str:
+    """Drop everything, also what cannot be read; says what was done. Raises UsageError, StageError."""
+    try:
+        count = len(await staging.changes())
+    except StageError:
+        count = None
+    await session.send(StageDrop())
+    return done_line(count, True)
+
+
 async def talk_stage(session: Conversation, rest: str) -> None:
     """`%stage [diff|commit|drop] [PATH ...]`. Raises UsageError, StageError."""
     verb, *paths = words_of(rest) or ["show"]
     if session.staging is None:
         raise UsageError(_("This session is not staged."), _("A staged one begins with: interpreter --stage"))
+    if verb == "drop" and not paths:
+        say(await forget_all(session, session.staging))
+        return
     changes = session.staging.below(await session.staging.changes(), paths)
     match verb:
         case "show":

@@ -8,6 +8,7 @@ from typing import Literal
 
 from .base import Value
 
+UNCOUNTED = -1
 What = Literal["", "file", "folder", "link", "other"]
 
 
@@ -80,6 +81,7 @@ class StageDropped(Value, tag="stage_dropped"):
     """Changes in the stage that are forgotten."""
 
     files: int
+    """UNCOUNTED (-1): all, of a stage that could not be read."""
     paths: tuple[str, ...] = ()
     """What was dropped, as it may be shown; the first thousand."""
     left: int = 0

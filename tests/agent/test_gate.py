@@ -183,6 +183,24 @@ def test_always_stands_for_the_language_and_no_other() -> None:
     run(story())
 
 
+def test_always_never_answers_for_the_same_text_in_another_language() -> None:
+    async def story() -> None:
+        recorder, approvals, gate = make(AgentOptions(auto_run=True), Book(ASK))
+        both = '""":"; rm -rf work; exit # """'  # a string in Python, a deletion in the shell
+        python = Action(id="a1", language="python", code=both, sha256=code_sha256(both))
+        asking = asyncio.ensure_future(gate.admit(python, "here"))
+        approvals.resolve(ResolveApproval(approval=(await recorder.question()).approval, answer="always"))
+        assert isinstance(await asking, Admitted)
+        again = await gate.admit(msgspec.structs.replace(python, id="a2"), "here")
+        assert isinstance(again, Admitted) and again.permit.by == "always"
+        shell = asyncio.ensure_future(gate.admit(msgspec.structs.replace(python, id="a3", language="shell"), "here"))
+        assert (await recorder.question(1)).action == "a3"
+        approvals.cancel_all()
+        assert isinstance(await shell, Refused)
+
+    run(story())
+
+
 def test_a_question_is_answered_once() -> None:
     async def story() -> None:
         recorder, approvals, gate = make(AgentOptions())

@@ -181,7 +181,7 @@ class Gate:
 
     def _free(self, action: Action, verdict: Verdict) -> str:
         """By whom this runs without a question; empty where it does not."""
-        if self._approvals.stands("run", action.sha256):
+        if self._approvals.stands("run", program(action)):
             return "always"
         if verdict.decision != "allow":
             return ""
@@ -234,7 +234,7 @@ class Gate:
 
     async def _remember(self, action: Action, request: ApprovalRequested, answer: ResolveApproval) -> None:
         """`always`: the rule is written where a person answered at this terminal, else it counts for this session."""
-        self._approvals.stand("run", action.sha256)
+        self._approvals.stand("run", program(action))
         if not request.proposal:
             if not request.reasons:
                 self._approvals.stand("run", action.language)
@@ -269,6 +269,11 @@ class Gate:
         return Admitted(
             Permit(action=action.id, language=action.language, sha256=code_sha256(action.code), by=by), action
         )
+
+
+def program(action: Action) -> str:
+    """What `always` is about: the code and its language; in another language the same text is another program."""
+    return f"{action.language} {action.sha256}"
 
 
 def asks_person(action: Action) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -60,7 +60,7 @@ class Ground:
         self.workspace = Path(self.walls.profile.workspace)
         redactor.add(*credential_values(self.walls.profile.rules.credentials))
         self._events: list[KernelEvent | CheckpointEvent] = []
-        self._listener: Callable[[KernelEvent | CheckpointEvent], None] = self._events.append
+        self._listener: Callable[[KernelEvent | CheckpointEvent], Awaitable[None] | None] = self._events.append
         options = KernelOptions(
             python=self.environment.python,
             readable=self.environment.readable,
@@ -69,7 +69,7 @@ class Ground:
         )
         self.kernels = Kernels(log.folder / "run", self.walls, options, lambda event: self._listener(event))
 
-    def listen(self, listener: Callable[[KernelEvent | CheckpointEvent], None]) -> None:
+    def listen(self, listener: Callable[[KernelEvent | CheckpointEvent], Awaitable[None]]) -> None:
         """From now on `listener` gets what happens to kernels, what has happened already first."""
         self._listener = listener
         for event in self._events:

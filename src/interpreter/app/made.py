@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -214,8 +214,8 @@ class Made:
             return _("sandbox ({name}), staged over {path}", name=name, path=self.workspace)
         return _("sandbox ({name}), in {path}", name=name, path=self.workspace)
 
-    def _kernel_event(self, event: KernelEvent | CheckpointEvent) -> None:
-        self.tasks.start(self._record(event))
+    def _kernel_event(self, event: KernelEvent | CheckpointEvent) -> Awaitable[None]:
+        return self.tasks.start(self._record(event))
 
     async def _record(self, event: KernelEvent | CheckpointEvent) -> None:
         try:

@@ -24,8 +24,9 @@ PREFIX = "its state did not come back: "
 class Saves:
     """What is awaited and what was told, of all kernels of a session."""
 
-    def __init__(self, tell: Callable[[CheckpointEvent], None]) -> None:
+    def __init__(self, tell: Callable[[CheckpointEvent], Awaitable[None] | None]) -> None:
         self._tell = tell
+        """What it returns is done when the log has the event."""
         self._told: set[str] = set()
         """Checkpoints whose event was passed on."""
         self._restoring: dict[str, asyncio.Future[dict[str, Any]]] = {}
@@ -85,12 +86,14 @@ class Saves:
                 _("Everything else is kept."),
             )  # fmt: skip
         restored = restored_of(language, event)
-        self._restored(restored)
+        # Before anything is executed there: from then on the keeper does not tell it to the next host any more.
+        if (told := self._restored(restored)) is not None:
+            await told
         return restored
 
-    def _restored(self, restored: Restored) -> None:
+    def _restored(self, restored: Restored) -> Awaitable[None] | None:
         told = {name: getattr(restored, name) for name in CheckpointRestored.__struct_fields__}
-        self._tell(CheckpointRestored(**told))
+        return self._tell(CheckpointRestored(**told))
 
 
 def wanted(options: KernelOptions, restore: str = "") -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Kernels:
         run_dir: Path,
         walls: Walls,
         options: KernelOptions,
-        on_event: Callable[[KernelEvent | CheckpointEvent], None],
+        on_event: Callable[[KernelEvent | CheckpointEvent], Awaitable[None] | None],
     ) -> None:
         self._run_dir, self._walls, self._options, self._on_event = run_dir, walls, options, on_event
         self._link: Link | None = None

@@ -156,6 +156,14 @@ def test_random_contents_come_back(shells: Keeping) -> None:
         (b"v", b"a", b"declare -- a=$(touch x)\n"),
         (b"v", b"a", b'declare -a a=([$(touch x)]="1")\n'),
         (b"v", b"a", b'declare -a a=([0]="1" $(touch x))\n'),
+        (b"v", b"a", b"declare -a a=(['b[$(touch x)]']=\"1\")\n"),
+        (b"v", b"a", b'declare -a a=([b]="1")\n'),
+        (b"v", b"a", b'declare -ai a=([b]="1")\n'),
+        (b"v", b"a", b'declare -aA a=([b]="1")\n'),
+        (b"v", b"a", b'declare -- a=([b]="1")\n'),
+        (b"v", b"a", b'declare -x a=([0]="1")\n'),
+        (b"v", b"a", b"declare -a a='([0]=$(touch x))'\n"),
+        (b"v", b"a", b"declare -A a='([k]=$(touch x))'\n"),
         (b"v", b"a", b'declare -i a="b[\\$(touch x)]"\n'),
         (b"v", b"a", b'declare -n a="b[\\$(touch x)]"\n'),
         (b"v", b"a", b'declare -- b="x"\n'),
@@ -175,6 +183,45 @@ def test_random_contents_come_back(shells: Keeping) -> None:
 def test_a_hostile_piece_is_refused(kind: bytes, name: bytes, text: bytes) -> None:
     with pytest.raises(shell_state.Unreadable):
         shell_state.unpack(kind + name + b"\0" + text + b"\0")
+
+
+def test_what_is_there_cannot_be_gone_as_well() -> None:
+    both = b'vr\0declare -n r="y[x]"\n\0' + b"xr\0\0"
+    with pytest.raises(shell_state.Unreadable, match="there and gone"):
+        shell_state.unpack(both)
+
+
+def test_a_function_whose_name_is_no_text_holds_nothing_up(shells: Keeping) -> None:
+    # bash prints `coproc` so that it reads it otherwise: the function is taken away again, by its name.
+    saved = shells.keep(shells.born(), r"eval $'f\xff() { coproc cat; }'; eval $'g\xff() { echo g; }'; y=1")
+    second, told = shells.again(saved)
+    assert list(unsaved(told)) == ["f\ufffd()"]
+    assert second.run(r"""$'g\xff'; echo $y; declare -F $'f\xff' || echo none""").text == "g\n1\nnone\n"
+
+
+@pytest.mark.parametrize("size", [b"9" * 5000, b"1" * 19, b"x", b""])
+def test_a_size_that_is_none_is_refused(size: bytes) -> None:
+    parts = [
+        b"",
+        b"token",
+        b"",
+        b"",
+        b"/",
+        b"",
+        b"022\n",
+        b"0",
+        b"1",
+        b"/",
+        b"v " + size + b"\n",
+        b"",
+        b"",
+        b"",
+        b"token",
+    ]
+    with pytest.raises(shell_state.Unreadable, match="the size of a variable"):
+        shell_state.read(b"\0".join(parts), "token")
+    parts[10] = b"v 123\n"
+    assert shell_state.read(b"\0".join(parts), "token")[1] == [("v", 123)]
 
 
 def test_a_dump_of_another_is_refused() -> None:

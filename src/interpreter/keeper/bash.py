@@ -248,7 +248,8 @@ class Bash:
 
     def _send(self, lines: str) -> None:
         if self._commands:
-            self._commands.send(lines.encode())
+            # Names of functions may be no text.
+            self._commands.send(lines.encode("utf-8", "surrogateescape"))
 
     def _read(self) -> None:
         try:

@@ -125,5 +125,6 @@ class Taken:
                 if group.get("format") != FORMAT or data is None or len(data) < at + size:
                     raise state.Unreadable(f"a group of the format {str(group.get('format'))[:40]!r} without its blob")
                 found.update(state.unpack(bytes(data[at : at + size])))
+            state.agree(found)
             self._pieces = found
         return self._pieces

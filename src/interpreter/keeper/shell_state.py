@@ -1,7 +1,10 @@
 """What a shell holds, as it has told it itself: read, compared with what it was born with, and made into text again.
 
 The dump is a claim from inside the walls. It is read against a strict grammar in which nothing expands: what goes into
-a new shell is assignments of quoted text, options, aliases, traps and functions, whatever the dump held.
+a new shell is assignments of quoted text, options, aliases and traps, whatever the dump held, and no subscript is
+anything but digits that a shell would calculate. Functions are the exception: only the first line of one is read, the
+text goes through `eval` as it is, and so whoever forges a dump from inside can run code in the new walls, which are the
+same walls (design/0019). On the host nothing of it is run.
 """
 
 import re
@@ -18,15 +21,22 @@ WORD = rb"""[^\s"'$`\\(){}<>|&;=]++"""
 TEXT = rb"(?:'[^']*+'|\\'|\"'\"|" + WORD + rb")+"
 
 
-def _list(value: bytes) -> bytes:
-    return rb"\((?: ?+\[" + KEY + rb"\]=" + value + rb")* ?+\)"
+def _list(key: bytes, value: bytes) -> bytes:
+    return rb"\((?: ?+\[" + key + rb"\]=" + value + rb")* ?+\)"
 
 
 def _declared(value: bytes) -> bytes:
-    return rb"(?:=(?:" + value + rb"|" + _list(value) + rb"))?\n"
+    return rb"(?:=(?:" + value + rb"|" + _list(KEY, value) + rb"))?\n"
 
 
 VARIABLE = re.compile(rb"declare -(-|[A-Za-z]++) (" + NAME + rb")" + _declared(QUOTED), re.DOTALL)
+PLAIN = re.compile(rb"declare -[A-Za-z-]++ " + NAME + rb"(?:=" + QUOTED + rb")?\n", re.DOTALL)
+INDEXED, KEYED = (
+    re.compile(rb"declare -[A-Za-z]++ " + NAME + rb"(?:=" + _list(key, QUOTED) + rb")?\n", re.DOTALL)
+    for key in (rb"[0-9]++", KEY)
+)
+"""Subscripts of plain arrays are calculated, and what is calculated may run commands: `a[$(...)]`, also as the value of
+a name. And the text of an array, quoted as a whole, would be expanded."""
 COUNTED = re.compile(rb"declare -[A-Za-z]++ " + NAME + _declared(NUMBER))
 REFERENCE = re.compile(rb"declare -[A-Za-z]++ " + NAME + rb'(?:="(?:' + NAME + rb'(?:\[[^\]"\\$`]++\])?)?")?\n')
 ALIAS = re.compile(rb"alias (?:-- )?([^\s\"'$`\\\\()<>|&;=]++)=(" + TEXT + rb")\n", re.DOTALL)
@@ -34,7 +44,7 @@ TRAP = re.compile(rb"trap -- (" + TEXT + rb"|'') ([A-Z0-9+-]++)\n", re.DOTALL)
 FUNCTION = re.compile(rb"declare -([a-zA-Z]++) (" + WORD + rb")\n")
 OPTIONS = re.compile(rb"[a-z0-9_:-]*+")
 UMASK = re.compile(rb"[0-7]{3,4}")
-LOST = re.compile(rb"(" + NAME + rb") ([0-9]++)\n")
+LOST = re.compile(rb"(" + NAME + rb") ([0-9]{1,18})\n")
 
 OF_THE_SHELL = frozenset(
     (
@@ -84,8 +94,9 @@ def read(dump: bytes, token: str) -> tuple[Pieces, list[tuple[str, int]]]:
     pieces.update(_functions(attributes, functions))
     for (kind, name), text in pieces.items():
         check(kind, name, text)
+    too_large = _every(LOST, lost, "the size of a variable")
     known = {name for kind, name in pieces if kind == b"v"}
-    sizes = [(found[1].decode(), int(found[2])) for found in LOST.finditer(lost) if found[1] not in known]
+    sizes = [(found[1].decode(), int(found[2])) for found in too_large if found[1] not in known]
     return pieces, sizes
 
 
@@ -127,6 +138,8 @@ def check(kind: bytes, name: bytes, text: bytes) -> None:
         found = VARIABLE.fullmatch(text)
         right = found is not None and found[2] == name and name not in OF_THE_SHELL
         flags = found[1] if found else b""
+        shape = INDEXED if b"a" in flags else KEYED if b"A" in flags else PLAIN
+        right = right and shape.fullmatch(text) is not None
         if b"i" in flags:
             right = right and COUNTED.fullmatch(text) is not None
         if b"n" in flags:
@@ -149,6 +162,14 @@ def check(kind: bytes, name: bytes, text: bytes) -> None:
         right = False
     if not right:
         raise Unreadable(f"{name.decode(errors='replace')[:60]!r} reads {text[:60].decode(errors='replace')!r}")
+
+
+def agree(pieces: Pieces) -> None:
+    """Raises Unreadable where a variable is to be gone that is also there: through a reference, `unset` would calculate
+    the subscript that it refers to."""
+    both = [name for kind, name in pieces if kind == b"x" and (b"v", name) in pieces]
+    if both:
+        raise Unreadable(f"{both[0].decode()[:60]!r} is there and gone")
 
 
 def own(now: Pieces, born: Pieces) -> Pieces:
@@ -176,6 +197,7 @@ def unpack(data: bytes) -> Pieces:
     for head, text in zip(fields[:-1:2], fields[1::2], strict=True):
         check(head[:1], head[1:], text)
         pieces[head[:1], head[1:]] = text
+    agree(pieces)
     return pieces
 
 

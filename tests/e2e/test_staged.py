@@ -139,3 +139,31 @@ def test_e157_a_commit_that_fails_for_good_is_given_up_and_undo_knows_of_the_sta
     assert (world.here / "out" / "mine.txt").read_text() == "the person's\n"  # the folder is not the code's to undo
     refused = world.run("rewind", "0", "--files")
     assert refused.code == 2 and "interpreter stage drop" in refused.err
+
+
+def test_e320_what_cannot_be_read_can_be_dropped(world: World) -> None:
+    world.serve(reply(code="open('out', 'w').write('1')"), "Made it.")
+    assert world.run("-y", "--stage", "make it").code == 0
+
+    def spoil() -> None:
+        """In place of the layer a link, which is never followed."""
+        with Store.open(world.data) as store:
+            stage = open_stage(store.folder(world.session()))
+        assert stage is not None
+        upper = Path(stage.layers[0].upper)
+        upper.parent.mkdir(parents=True, exist_ok=True)
+        if upper.exists():
+            upper.rename(upper.with_name("away"))
+        upper.symlink_to(world.here)
+
+    spoil()
+    assert "cannot be read" in world.run("stage").err
+    with world.talk("--resume", "last", "-y") as terminal:
+        terminal.send("%stage drop\r")
+        terminal.wait_for("Forgotten: all that was staged.")
+        assert terminal.leave() == 0
+    assert "Nothing is staged." in world.run("stage").out
+    spoil()
+    dropped = world.run("stage", "drop")
+    assert dropped.code == 0 and "Forgotten: all that was staged." in dropped.out, dropped
+    assert "Nothing is staged." in world.run("stage").out and world.run("stage", "drop").code == 2

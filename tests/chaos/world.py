@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from interpreter.kernels.link import ENDING
 from interpreter.llm.script import Player, Reply, Script
 from interpreter.llm.scripted_server import ScriptedServer
 
@@ -24,8 +25,8 @@ from .faults import Fault
 COMMAND = (sys.executable, "-P", "-m", "interpreter")
 PATIENCE = 90.0
 """Seconds for one command; longer is a hang."""
-GRACE = 15.0
-"""Seconds in which processes of a dead keeper have to be gone."""
+GRACE = ENDING
+"""Seconds in which processes have to be gone: a keeper brings its last save to an end, and that has a deadline."""
 UNSET = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE", "OPENAI_API_KEY", "LD_PRELOAD")
 
 

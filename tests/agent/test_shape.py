@@ -36,7 +36,19 @@ def test_an_answer_is_read_from_what_models_write(tmp_path: Path, text: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3 apples", '{"sum": NaN}', '{"sum": 1, "sum": 2}', "```\n1\n```\n```\n2\n```", "[" * 5000]
+    "text",
+    [
+        "",
+        "3 apples",
+        "1e999",
+        '{"sum": -1e999}',
+        '"\\ud800"',
+        '{"\\ud800": 1}',
+        '{"sum": NaN}',
+        '{"sum": 1, "sum": 2}',
+        "```\n1\n```\n```\n2\n```",
+        "[" * 5000,
+    ],
 )
 def test_what_is_not_json(tmp_path: Path, text: str) -> None:
     assert shape(tmp_path).read(text) == ("", ["$: this is not JSON"])
@@ -65,7 +77,9 @@ def test_a_promise_is_still_a_promise(tmp_path: Path) -> None:
     assert isinstance(told, Tell) and "ran nothing" in told.text and guards.closing() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"if": true}', "1", " " * (LARGEST + 1)])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"if": true}', "1", " " * (LARGEST + 1), '{"maximum": 1e999}', '{"const": "\\ud800"}']
+)
 def test_schemas_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
         shape(tmp_path, text)

@@ -31,7 +31,7 @@ class Shape:
                 data = file.read(LARGEST + 1)
             if len(data) > LARGEST:
                 raise ValueError(f"it is larger than {LARGEST >> 10} kB")
-            source: Any = json.loads(data)
+            source: Any = whole(json.loads(data))
             self.schema = Schema(source)
         except OSError as error:
             raise ConfigError(
@@ -120,7 +120,13 @@ def value_in(text: str) -> Any:
 
 
 def strict(text: str) -> Any:
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+    return whole(json.loads(text, parse_constant=refuse, object_pairs_hook=once))
+
+
+def whole(value: Any) -> Any:
+    """The value itself. Raises ValueError: with 1e999 or half a character in it nothing can write it as JSON again."""
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return value
 
 
 def refuse(word: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpreter.text.schema import MOST_PROBLEMS, BadSchema, Schema
+from interpreter.text.schema import LONGEST_PROBLEM, MOST_PROBLEMS, BadSchema, Schema
 
 NUMBERS = st.integers(-6, 6) | st.sampled_from([0.5, 1.0, 2.5, -0.1, 1e20])
 WORDS = st.sampled_from(["", "a", "b", "ab", "abc", "好的", "1"])
@@ -104,6 +104,9 @@ def test_a_reference_in_a_circle_ends() -> None:
         ({"$ref": "http://example.org/x"}, "#/$ref names"),
         ({"$ref": "#/nowhere"}, "#/$ref names"),
         ({"properties": 1}, "#/properties should be an object"),
+        ({"default": {"pattern": "("}, "$ref": "#/default"}, '#/default/pattern: "("'),
+        ({"const": [{"minLength": "x"}], "$ref": "#/const/0"}, '#/const/0/minLength cannot be "x"'),
+        ({"examples": [{"$ref": "#/default"}], "default": {"if": 1}, "$ref": "#/examples/0"}, "#/default/if: this"),
     ],
 )
 def test_what_is_not_understood_is_refused_by_its_place(schema: Any, where: str) -> None:
@@ -126,6 +129,51 @@ def test_problems_are_told_by_their_place_and_bounded() -> None:
     assert len(schema.problems({f"n{n}": n for n in range(50)})) == MOST_PROBLEMS
 
 
+TOO_MUCH = ["$: this is too much to be judged by the schema"]
+
+
+def test_what_is_nested_too_deep_fits_nowhere() -> None:
+    """Neither where a schema forbids everything, nor in a "not"."""
+    deep: dict[str, Any] = {"x": 1}
+    rows: list[Any] = []
+    for _n in range(5_000):
+        deep, rows = {"a": deep}, [rows]
+    (said,) = Schema({"not": {"items": {"$ref": "#/not"}}}).problems(rows)
+    assert said.endswith("nested too deeply")
+    (said,) = Schema({"properties": {"a": {"$ref": "#"}, "x": False}}).problems(deep)
+    assert said.endswith("nested too deeply")
+    assert Schema({"uniqueItems": True}).problems([rows, rows]) == ["$: nested too deeply"]
+
+
+@pytest.mark.timeout(30)
+def test_many_items_are_told_apart_in_a_time_that_grows_with_their_number() -> None:
+    numbers = list(range(40_000))
+    assert Schema({"uniqueItems": True}).problems(numbers) == []
+    assert Schema({"uniqueItems": True}).problems([*numbers, 7.0]) == ["$: holds an item twice"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"allOf": [{"uniqueItems": True}] * 100}, list(range(1_000))),
+        ({"anyOf": [{"const": 1}] * 100}, list(range(1_000))),
+        ({"items": {"enum": [f"n{n}" for n in range(1_000)]}}, ["n999"] * 1_000),
+        ({"items": {"properties": {f"n{n}": True for n in range(1_000)}}}, [{"x": 1}] * 1_000),
+        ({"items": {"required": ["x"] * 1_000}}, [{"x": 1}] * 1_000),
+        ({"items": {"pattern": "^(?:a?){50}$"}}, ["a" * 50] * 1_000),
+    ],
+)
+def test_what_one_keyword_does_counts_as_well(schema: Any, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attack: long lists of the schema, and long texts, looked through again for every choice and every item."""
+    monkeypatch.setattr("interpreter.text.schema.MOST_LOOKS", 4_000)
+    assert Schema(schema).problems(value)[-1:] == TOO_MUCH
+
+
+def test_a_problem_with_a_long_place_is_cut() -> None:
+    told = Schema({"additionalProperties": {"items": False}}).problems({"n" * 5_000: [1] * 12})
+    assert len(told) == MOST_PROBLEMS and {len(one) for one in told} == {LONGEST_PROBLEM}
+
+
 @pytest.mark.timeout(30)
 def test_a_hostile_schema_cannot_make_the_check_go_on_for_ever() -> None:
     """An attack: each of these takes longer than the world lasts where one goes back and tries again."""
@@ -134,9 +182,11 @@ def test_a_hostile_schema_cannot_make_the_check_go_on_for_ever() -> None:
         assert len(problems) == 1 and ("should match" in problems[0] or "too much" in problems[0]), pattern
     # No way round it: what was not looked at to its end does not fit, in a "not" as little as elsewhere.
     wide = {"pattern": "x?" * 480 + "y"}
-    assert Schema({"not": wide}).problems("x" * 50_000) == ["$: this is too much to be judged by the schema"]
-    again = {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}
-    assert Schema(again).problems(1) == ["$: this is too much to be judged by the schema"]
+    assert Schema({"not": wide}).problems("x" * 50_000) == TOO_MUCH
+    again: Any = {"$defs": {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}}
+    again |= {"$ref": "#/$defs/d0"}
+    again["$defs"]["d30"] = False
+    assert Schema(again).problems(1) == TOO_MUCH
     for pattern in ("a{9999}", "(a{99}){99}", "(" * 60 + ")" * 60, "a" * 2_000):
         with pytest.raises(BadSchema):
             Schema({"pattern": pattern})

@@ -51,6 +51,10 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Whether it fits anywhere in the text. Raises TooMuch."""
+        return self.searched(text)[0]
+
+    def searched(self, text: str) -> tuple[bool, int]:
+        """The same, and how many places were looked at."""
         work, now = 0, set[int]()
         for at in range(len(text) + 1):
             open_now = self._open(now | {0}, text, at)
@@ -61,10 +65,10 @@ class Pattern:
             for number in open_now:
                 place = self._places[number]
                 if place.kind == "end":
-                    return True
+                    return True, work
                 if place.char is not None and at < len(text) and place.char.fullmatch(text[at]):
                     now.add(number + 1)
-        return False
+        return False, work
 
     def _open(self, begun: set[int], text: str, at: int) -> set[int]:
         """All places that can be reached without a further character."""

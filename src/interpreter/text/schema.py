@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, cast
 
-import msgspec
-
 from .patterns import TooMuch, pattern
+from .values import key, kind_of, parts, same, short
 
 MOST_DEPTH = 64
 MOST_PROBLEMS = 12
 MOST_LOOKS = 200_000
 """Parts of a value against parts of a schema, in all: choices within choices could go on for ever."""
+STEPS = 10
+"""Of what a keyword does at one place: so many are as much as a look."""
+LONGEST_PROBLEM = 1_000
+"""Characters."""
 SAYS_NOTHING = frozenset((
     "$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated",
     "readOnly", "writeOnly", "format",
@@ -31,13 +34,20 @@ class BadSchema(Exception):
     """The schema itself cannot be used; says where and why."""
 
 
+class TooDeep(Exception):
+    """A place of a value, or what the schema says of it, lies too deep to be looked at."""
+
+
 class Schema:
     """A schema that was read. Raises BadSchema when it is made."""
 
     def __init__(self, source: Any) -> None:
         self.source = source
         self._looks = 0
+        self._checked, self._named = set[int](), list[str]()
         self._check(source, "#", 0)
+        for reference in self._named:  # grows meanwhile: what is named may lie where no schema is looked for
+            self._check(self._target(reference), reference, 0)
 
     def problems(self, value: Any) -> list[str]:
         """Where a value of JSON does not fit, in English, at most MOST_PROBLEMS; empty where it fits."""
@@ -45,11 +55,16 @@ class Schema:
         found: list[str] = []
         try:
             for place, what in self._judge(self.source, value, "$", 0):
-                found.append(f"{place}: {what}")
+                found.append(f"{place}: {what}"[:LONGEST_PROBLEM])
                 if len(found) == MOST_PROBLEMS:
                     break
-        except TooMuch:  # in a "not" it would be no problem but a fit
+        # Neither is a problem like others: in a "not" it would be a fit.
+        except TooMuch:
             found.append("$: this is too much to be judged by the schema")
+        except TooDeep as error:
+            found.append(f"{error}: nested too deeply"[:LONGEST_PROBLEM])
+        except RecursionError:
+            found.append("$: nested too deeply")
         return found
 
     def _check(self, schema: Any, place: str, depth: int) -> None:
@@ -60,6 +75,9 @@ class Schema:
         if depth > MOST_DEPTH:
             raise BadSchema(f"{place} is nested too deeply")
         rules = cast("dict[str, Any]", schema)
+        if id(rules) in self._checked:
+            return
+        self._checked.add(id(rules))
         for keyword, said in rules.items():
             here = f"{place}/{keyword}"
             if keyword in ("$defs", "definitions", "properties"):
@@ -84,6 +102,7 @@ class Schema:
             raise BadSchema(f"{place} names {said!r}, which is not in this file") from None
         if not isinstance(target, dict | bool):
             raise BadSchema(f"{place} names {said!r}, which is no schema")
+        self._named.append(said)
 
     def _target(self, reference: str) -> Any:
         if reference != "#" and not reference.startswith("#/"):
@@ -95,21 +114,21 @@ class Schema:
         return found
 
     def _judge(self, schema: Any, value: Any, place: str, depth: int) -> Problems:
-        self._looks -= 1
-        if self._looks < 0:
-            raise TooMuch
-        if schema is True or (schema is False and depth > MOST_DEPTH):
+        self._spend(1)
+        if schema is True:
             return
         if schema is False:
             yield place, "nothing is allowed here"
             return
         if depth > MOST_DEPTH:
-            yield place, "nested too deeply"
-            return
+            raise TooDeep(place)
         for keyword, said in schema.items():
+            self._spend(steps(keyword, said, value) // STEPS)
             judge = JUDGES.get(keyword)
             if judge is not None:
                 yield from judge(said, value, place)
+            elif keyword == "pattern":
+                yield from self._pattern(said, value, place)
             elif keyword == "$ref":
                 yield from self._judge(self._target(said), value, place, depth + 1)
             elif keyword in ("allOf", "anyOf", "oneOf", "not"):
@@ -118,6 +137,18 @@ class Schema:
                 yield from self._members(schema, keyword, said, cast("dict[str, Any]", value), place, depth + 1)
             elif isinstance(value, list):
                 yield from self._items(schema, keyword, said, cast("list[Any]", value), place, depth + 1)
+
+    def _spend(self, looks: int) -> None:
+        self._looks -= looks
+        if self._looks < 0:
+            raise TooMuch
+
+    def _pattern(self, said: str, value: Any, place: str) -> Problems:
+        if isinstance(value, str):
+            fits, work = pattern(said).searched(value)
+            self._spend(work // STEPS)
+            if not fits:
+                yield place, f"should match {said}, and is {short(value)}"
 
     def _fits(self, schema: Any, value: Any, depth: int) -> bool:
         return next(self._judge(schema, value, "$", depth), None) is None
@@ -188,7 +219,7 @@ def listed(said: Any, place: str) -> list[Any]:
 
 def check_keyword(keyword: str, said: Any, place: str) -> None:
     """Raises BadSchema where a keyword is not known, or its value is not what it takes."""
-    if keyword not in JUDGES:
+    if keyword not in JUDGES and keyword != "pattern":
         raise BadSchema(f"{place}: this keyword is not understood here")
     whole = isinstance(said, int) and not isinstance(said, bool) and said >= 0
     number = isinstance(said, int | float) and not isinstance(said, bool)
@@ -221,45 +252,17 @@ def check_pattern(text: str, place: str) -> None:
         raise BadSchema(f"{place}: {short(text)} cannot be used: {error}") from None
 
 
+def steps(keyword: str, said: Any, value: Any) -> int:
+    """How often a keyword looks at something besides the one value."""
+    if keyword in ("required", "properties"):
+        return len(said)
+    if keyword in ("enum", "const"):
+        return parts(said) + parts(value)
+    return parts(value) if keyword == "uniqueItems" else 0
+
+
 def member(place: str, name: str) -> str:
     return f"{place}.{name}" if name.isidentifier() else f"{place}[{short(name)}]"
-
-
-def short(value: Any) -> str:
-    """A value in a sentence."""
-    text = msgspec.json.encode(value).decode("utf-8", "replace")
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def kind_of(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "integer" if value.is_integer() else "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1, and 1.0 is 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        first, second = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
-        return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
-    if isinstance(one, list) and isinstance(other, list):
-        left, right = cast("list[Any]", one), cast("list[Any]", other)
-        return len(left) == len(right) and all(map(same, left, right))
-    return type(one) is type(other) and one == other if isinstance(one, str) else one == other
 
 
 def judge_type(said: Any, value: Any, place: str) -> Problems:
@@ -286,15 +289,10 @@ def judge_required(said: Any, value: Any, place: str) -> Problems:
                 yield place, f"{name!r} is missing"
 
 
-def judge_pattern(said: Any, value: Any, place: str) -> Problems:
-    if isinstance(value, str) and not pattern(said).search(value):
-        yield place, f"should match {said}, and is {short(value)}"
-
-
 def judge_unique(said: Any, value: Any, place: str) -> Problems:
     if said and isinstance(value, list):
         items = cast("list[Any]", value)
-        if any(same(one, other) for n, one in enumerate(items) for other in items[:n]):
+        if len({key(one) for one in items}) < len(items):
             yield place, "holds an item twice"
 
 
@@ -324,7 +322,6 @@ JUDGES: dict[str, Callable[[Any, Any, str], Problems]] = {
     "enum": judge_enum,
     "const": judge_const,
     "required": judge_required,
-    "pattern": judge_pattern,
     "uniqueItems": judge_unique,
     "multipleOf": judge_multiple,
     "minimum": bound("at least", lambda value, said: value >= said),

@@ -6,7 +6,7 @@ A server is code of others: what is no answer to a question of ours is passed ov
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from ... import __version__
 from ...aio import Tasks
 from ...errors import ToolError
 from ...text.clean import clean_text
+from ...text.values import within
 from ...types.base import from_json
 from .server import MOST_TOOLS
 
@@ -190,9 +191,3 @@ def levels(value: Any) -> int:
     while level := [below for one in level for below in within(one)]:
         count += 1
     return count
-
-
-def within(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.keeper.execution import Execution
+from interpreter.keeper.loop import Loop
 from tests.guest.keeper_client import Guest, KeeperClient, Ran
 
 # A guest in the clear: `say` sends any frame, and `attack(frame)` is called with each request.
@@ -151,6 +154,29 @@ say(op='done', id=frame['id'], status='error', exit_status=10**30, result='r' * 
     assert done["context"] == {}
 
 
+@pytest.mark.parametrize(
+    "context",
+    [
+        '{"a": "\\\\udce9"}',
+        '{"a": NaN}',
+        '{"a": [1e999]}',
+        '{"a": ' + "[" * 980 + "]" * 980 + "}",
+        '{"a": ' + "[" * 16 + "]" * 16 + "}",
+    ],
+)
+def test_a_context_is_json_for_every_reader(guest: Guest, context: str) -> None:
+    done = f"""raw(('{{"op": "done", "id": "' + frame['id'] + '", "status": "ok", "exit_status": true,'
+     '"error": {{"name": "E", "line": true}}, "context": {context}}}').encode())"""
+    completion = guest.run(done).completion
+    json.dumps(completion, allow_nan=False, ensure_ascii=False).encode()
+    assert completion["context"] == ({"a": "?"} if "udce9" in context else {})
+    assert completion["exit_status"] is None  # true is no number
+    assert completion["error"]["line"] is None
+    assert guest.run("say(op='done', id=frame['id'], status='ok', context={'a': [[{'b': 1}]]})").completion[
+        "context"
+    ] == {"a": [[{"b": 1}]]}
+
+
 def test_displays_never_leave_their_folder(guest: Guest, client: KeeperClient) -> None:
     code = """
 for mime, data in (("image/png", "bm90IGEgcG5n"), ("../../etc/x", "x"), ("image/png", "%%%"), ("text/html", 5),
@@ -161,6 +187,15 @@ for mime, data in (("image/png", "bm90IGEgcG5n"), ("../../etc/x", "x"), ("image/
     assert [d["mime"] for d in displays] == ["image/png", "text/plain"]
     assert {str(Path(d["path"]).parent) for d in displays} == {str(client.folder / "outputs")}
     assert Path(displays[0]["path"]).read_bytes() == b"not a png"
+
+
+def test_a_display_that_is_nested_too_deeply_is_none(tmp_path: Path) -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    execution = Execution(Loop(print), str(tmp_path), {"execution": "x"}, lambda stream, data, skipped: True)
+    assert execution.show({"application/json": deep}) is None
+    assert execution.show({"application/json": [[]]}) is not None
 
 
 def test_output_files_cannot_be_taken_before_their_time(client: KeeperClient, guest: Guest, tmp_path: Path) -> None:

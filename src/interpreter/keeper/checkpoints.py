@@ -247,7 +247,7 @@ class Checkpoints:
         self._known, self._executions = given["blobs"], given["executions"]
         event["error"] = str(claims.get("error") or "")[:300]
         names = claims.get("names")
-        event["names"] = names if isinstance(names, int) and names >= 0 else 0
+        event["names"] = names if type(names) is int and 0 <= names < 1 << 31 else 0
         event["missing"] = [*given["unsaved"], *missing(claims.get("missing"))]
         self._kernel.restored({**event, "execution": given["execution"]})
 

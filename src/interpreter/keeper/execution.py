@@ -16,6 +16,8 @@ MAX_DISPLAY_BYTES = 256 << 20
 MAX_RESULT = 64 << 10
 MAX_TRACEBACK = 64 << 10
 MAX_CONTEXT = 8 << 10
+MAX_LEVELS = 16
+"""Lists and tables within each other in a context."""
 # The best representation first.
 MIMES = {
     "image/png": ".png",
@@ -115,7 +117,7 @@ class Execution:
         if self.reason and (status != "ok" or self.killed):
             status = STOPPED_BY[self.reason]
         context = report.get("context")
-        if not isinstance(context, dict) or len(json.dumps(context)) > MAX_CONTEXT:
+        if not isinstance(context, dict) or not _sound(context):
             context = {}
         return {
             "execution": self.id,
@@ -133,9 +135,25 @@ class Execution:
         }
 
 
+def _sound(context: Any) -> bool:
+    """Whether a context is small enough, and JSON that every reader takes: flat enough, and without NaN."""
+    try:
+        return _shallow(context, MAX_LEVELS) and len(json.dumps(context, allow_nan=False)) <= MAX_CONTEXT
+    except ValueError:
+        return False
+
+
+def _shallow(value: Any, levels: int) -> bool:
+    parts: Any = list(value.values()) if isinstance(value, dict) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
+    return not isinstance(parts, list) or (levels > 0 and all(_shallow(part, levels - 1) for part in parts))  # pyright: ignore[reportUnknownVariableType]
+
+
 def _decode(mime: str, value: Any) -> bytes | None:
     if mime not in BASE64:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        try:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            return None
         return text.encode("utf-8", "replace")
     try:
         return base64.b64decode(value, validate=True) if isinstance(value, str) else None
@@ -163,5 +181,5 @@ def _error(claim: Any) -> dict[str, Any] | None:
         "name": _text(known.get("name"), 200) or "Error",
         "message": _text(known.get("message"), MAX_TRACEBACK),
         "traceback": _text(known.get("traceback"), MAX_TRACEBACK),
-        "line": line if isinstance(line, int) and 0 < line < 1 << 31 else None,
+        "line": line if type(line) is int and 0 < line < 1 << 31 else None,
     }

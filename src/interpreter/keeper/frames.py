@@ -19,7 +19,8 @@ class FrameError(Exception):
 
 
 def encode(message: Frame) -> bytes:
-    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    # Half a surrogate pair, as odd file names give it, is no character: whoever reads strictly would break off.
+    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return len(body).to_bytes(4, "big") + body
 
 

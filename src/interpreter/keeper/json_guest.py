@@ -161,7 +161,7 @@ class JsonGuest:
             self.calls.interrupted()
         elif op == "done":
             exit_status: Any = frame.get("exit_status")
-            known = isinstance(exit_status, int) and -(1 << 31) <= exit_status < 1 << 31
+            known = type(exit_status) is int and -(1 << 31) <= exit_status < 1 << 31
             kernel.done(str(frame.get("status")), exit_status if known else None, frame)
         else:
             self._broken(f"{str(op)[:40]!r} is not known")

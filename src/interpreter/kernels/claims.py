@@ -13,6 +13,9 @@ from ..types.base import to_json
 from ..types.events import NetworkAttempt
 from .contracts import NetworkWatch, Sink
 
+LEVELS = 32
+"""Lists and tables within each other that are looked into; what lies deeper is left out."""
+
 
 def cleaned(completion: Completion) -> Completion:
     """The completion with its words cleaned: the result, the error, the displays' texts, the context."""
@@ -35,15 +38,17 @@ def cleaned(completion: Completion) -> Completion:
     )
 
 
-def clean_value(value: Any) -> Any:
+def clean_value(value: Any, levels: int = LEVELS) -> Any:
     """A value as JSON has them, with every text in it cleaned."""
     if isinstance(value, str):
         return clean_text(value)
+    if not levels and isinstance(value, (dict, list)):
+        return None
     if isinstance(value, dict):
         table = cast("dict[Any, Any]", value)
-        return {clean_text(str(key)): clean_value(item) for key, item in table.items()}
+        return {clean_text(str(key)): clean_value(item, levels - 1) for key, item in table.items()}
     if isinstance(value, list):
-        return [clean_value(item) for item in cast("list[Any]", value)]
+        return [clean_value(item, levels - 1) for item in cast("list[Any]", value)]
     return value
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +55,10 @@ class Link(asyncio.Protocol):
             size = int.from_bytes(self._buffer[start : start + 4], "big")
             if len(self._buffer) - start - 4 < size:
                 break
-            frame = msgspec.json.decode(memoryview(self._buffer)[start + 4 : start + 4 + size].tobytes())
+            frame = read_frame(memoryview(self._buffer)[start + 4 : start + 4 + size].tobytes())
             start += 4 + size
-            self._take(frame)
+            if frame is not None:
+                self._take(frame)
         del self._buffer[:start]
 
     def _take(self, frame: dict[str, Any]) -> None:
@@ -109,6 +111,22 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         if self._transport:
             self._transport.close()
+
+
+def read_frame(body: bytes) -> dict[str, Any] | None:
+    """What the keeper says; None where nothing can be made of it.
+
+    Guests claim part of it. What is no JSON to the letter must not cost the link: the keeper would say it again to
+    whoever comes next, and all its kernels would be out of reach.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def lost() -> KeeperLost:

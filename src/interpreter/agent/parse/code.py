@@ -13,7 +13,11 @@ from interpreter.types.languages import canonical
 from ...text.expression import expression
 from .fences import find_blocks
 
-SHEBANG = expression(r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*[ \t]*)*\r?\n")
+SHEBANG = expression(
+    r"#![ \t]*\S*?/(?:env[ \t]+(?:-S[ \t]+)?)?([A-Za-z]+)[\d.]*[ \t]*(?:-\S*(?:[ \t]+-\S*)*[ \t]*)?\r?\n"
+)
+LONGEST_SHEBANG = 1000
+"""Characters; systems read 256 at most."""
 SHELL_WORDS = frozenset({"bash", "sh", "shell", "zsh"})
 HEREDOC = expression(r"(?<!<)<<-?[ \t]*[\"'\\]?([A-Za-z_]\w*)")
 ASTRAY = expression("[\ud800-\udfff]")
@@ -92,7 +96,7 @@ def first_line(code: str, name: str, languages: Mapping[str, str], repairs: list
         if plain and (not name or name == meant) and len(word) > 1:
             repairs.append("language name taken off the first line of the code")
             return rest, meant
-    if shebang := SHEBANG.match(code):
+    if shebang := SHEBANG.match(code, 0, LONGEST_SHEBANG):
         meant = language_named(shebang.group(1), languages)
         if meant and meant != name:
             repairs.append(f"language taken from the shebang: {meant}")

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from interpreter.staging import folders
 from interpreter.staging.apply import part_of
 from interpreter.staging.journal import Operation, chosen, read
 from interpreter.staging.show import diff
-from interpreter.staging.stage import JOURNAL
+from interpreter.staging.stage import JOURNAL, now
 from interpreter.text.filename import shown
 from tests.staging.ground import FILES, Ground, tree
 
@@ -104,6 +105,21 @@ def test_what_the_person_moved_into_place_is_not_overwritten_unless_named(ground
     ground.here.rename(ground.root / "elsewhere")
     (ground.root / "twin").rename(ground.here)
     assert {change.path for change in ground.stage.changes() if change.warning} == {"d/x", "d/s/q"}
+
+
+def test_a_folder_that_holds_the_staged_one_may_be_another_one_as_well(tmp_path: Path) -> None:
+    """And where a file system gives out other numbers each time, that alone is no reason for a doubt."""
+    top = tmp_path / "one" / "top"
+    for path in (top, tmp_path / "other" / "top"):
+        path.mkdir(parents=True)
+    time.sleep(0.02)
+    base, numbers = now(), folders.numbers(str(top))
+    other = {name: number + 1 for name, number in numbers.items()}
+    assert not any(folders.Folders(base, known).moved(str(top), top.stat()) for known in (numbers, other, {}))
+    (tmp_path / "one").rename(tmp_path / "away")
+    (tmp_path / "other").rename(tmp_path / "one")
+    assert folders.Folders(base, numbers).moved(str(top), top.stat())
+    assert not folders.Folders(base, {}).moved(str(top), top.stat())
 
 
 def test_folders_too_many_to_be_known_are_judged_by_their_times(

@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
 
 from ..types.staging import Change
 from .names import FOLDER
@@ -30,9 +32,17 @@ class Folders:
     def moved(self, name: str, found: os.stat_result, above: int | None = None) -> bool:
         """Whether another one may have been put in its place. `above`: the folder that holds it; None: of a top."""
         known = self._numbers.get(name)
-        if found.st_ino == known or found.st_ctime_ns < self._base:
+        if found.st_ino == known:
             return False
-        return known is not None if above is None else os.fstat(above).st_ctime_ns >= self._base
+        if above is None:
+            return known is not None and self._way_changed(name)
+        return found.st_ctime_ns >= self._base and os.fstat(above).st_ctime_ns >= self._base
+
+    def _way_changed(self, top: str) -> bool:
+        """Whether it, or one that holds it, may have been moved. Some file systems give out other numbers each time: a
+        number alone would doubt everything there."""
+        newer = [os.stat(path).st_ctime_ns >= self._base for path in (top, *Path(top).parents)]
+        return any(inner and outer for inner, outer in pairwise(newer))
 
     def above(self, changes: Iterable[Change]) -> dict[str, int]:
         """The numbers of those that hold what is to be changed, as far as they are the same ones."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,6 +20,8 @@ LONGEST = 4 << 20
 """Bytes of one message."""
 LAST = 1.0
 """Seconds for the last message."""
+TURN = 100
+"""Milliseconds after which a writer that waits looks whether it should go on."""
 Incoming = MemoryObjectReceiveStream[SessionMessage | Exception]
 Outgoing = MemoryObjectSendStream[SessionMessage]
 
@@ -35,14 +39,18 @@ async def transport(read: int, write: int) -> AsyncGenerator[tuple[Incoming, Out
     )
     given, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, taken = anyio.create_memory_object_stream[SessionMessage](0)
-    tasks = Tasks()
+    tasks, over = Tasks(), threading.Event()
     tasks.start(_read(reader, given))
-    writing = tasks.start(_write(write, taken))
+    writing = tasks.start(_write(write, taken, over))
     try:
         yield incoming, outgoing
     finally:
         outgoing.close()
-        await asyncio.wait({writing}, timeout=LAST)  # what was said is written before the pipe is closed
+        try:
+            await asyncio.wait({writing}, timeout=LAST)  # what was said is written before the pipe is closed
+        finally:
+            over.set()
+        await asyncio.wait({writing}, timeout=LAST)  # the number of what is closed may be that of another file soon
         await tasks.close()
         pipe.close()
         for stream in (given, incoming, outgoing, taken):
@@ -69,14 +77,18 @@ async def _read(reader: asyncio.StreamReader, given: MemoryObjectSendStream[Sess
                 await given.send(message)
 
 
-async def _write(fd: int, taken: MemoryObjectReceiveStream[SessionMessage]) -> None:
-    with suppress(BrokenPipeError):
+async def _write(fd: int, taken: MemoryObjectReceiveStream[SessionMessage], over: threading.Event) -> None:
+    with suppress(OSError):
         async for one in taken:
             text = one.message.model_dump_json(by_alias=True, exclude_none=True)
-            await asyncio.to_thread(_all, fd, text.encode() + b"\n")
+            await asyncio.to_thread(_all, fd, text.encode() + b"\n", over)
 
 
-def _all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _all(fd: int, data: bytes, over: threading.Event) -> None:
+    """In pieces that never block: one socket may carry both ways, and what reads it has made it so that it cannot."""
+    poll, view = select.poll(), memoryview(data)
+    poll.register(fd, select.POLLOUT)
+    while view and not over.is_set():
+        if poll.poll(TURN):
+            with suppress(BlockingIOError):
+                view = view[os.write(fd, view[: select.PIPE_BUF]) :]

@@ -38,11 +38,13 @@ class Home:
     def __init__(self, path: Path, workspace: Path) -> None:
         self.path, self.workspace, self.count = path, workspace, 0
 
-    def park(self, code: str = CODE, *, deadline: float | None = None, sha256: str = "") -> tuple[str, str]:
+    def park(
+        self, code: str = CODE, *, deadline: float | None = None, sha256: str = "", language: str = "python"
+    ) -> tuple[str, str]:
         """A session that waits for a yes to this code; its id and that of the question."""
         self.count += 1
         session, approval = f"s_{self.count:04}", f"ap_{self.count:04}"
-        action = Action(id="a_1", language="python", code=code, sha256=sha256 or code_sha256(code))
+        action = Action(id="a_1", language=language, code=code, sha256=sha256 or code_sha256(code))
         with Store.open(self.path) as store:
             log = store.create(session, self.workspace)
             log.append_now(

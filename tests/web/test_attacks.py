@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import socket
 import time
 
 import msgspec
@@ -13,6 +14,7 @@ from interpreter.store import Store, default_home
 from interpreter.store.link_options import LinkOptions
 from interpreter.store.links import Link, digest_of, link_key, opened, sign
 from interpreter.types.events import ActionProposed, ApprovalRequested
+from interpreter.types.tooling import TOOL, call_code
 
 from .parked import CODE, Browser, Home, served
 
@@ -243,7 +245,7 @@ SHUT = (
 def test_hostile_code_stays_text_and_every_page_is_shut(home: Home) -> None:
     hostile = CODE + "\n</pre><img src=x onerror=alert(2)>'\"&amp;\u202egnp.\x1b[2J\x00"
     _session, approval = home.park(hostile)
-    _second, long = home.park("x = 1  # " + "y" * 200_000)
+    second, long = home.park("x = 1  # " + "y" * 200_000)
     token = home.link(approval)
 
     async def story(browser: Browser) -> None:
@@ -257,8 +259,42 @@ def test_hostile_code_stays_text_and_every_page_is_shut(home: Home) -> None:
             assert "access-control" not in top and "unsafe" not in top and "set-cookie" not in top
         status, page = await browser.get(home.link(long))
         assert status == 200 and 'value="yes"' not in page and 'value="no"' in page, "what is not seen is not approved"
+        fields = {"form": await browser.mark(home.link(long)), "answer": "yes"}
+        status, page = await browser.post(home.link(long), fields)
+        assert status == 409 and f"interpreter approvals show {long}" in page, "and not by a form of one's own either"
+        assert home.answers(second) == []
+        assert (await browser.post(home.link(long), {**fields, "answer": "no"}))[0] == 200
 
     served(story)
+
+
+def test_a_question_of_the_model_shows_no_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", secret := "q9Zx7Lm2Vt5Kp8Rw3Yn6")
+    monkeypatch.setenv("BANK_API_KEY", "73194028561740295")
+    asked = {"question": f"Is {secret} right?", "options": [secret, "no"]}
+    _session, words = home.park(call_code("ask_human", asked), language=TOOL)
+    _session, number = home.park(call_code("ask_human", {"question": 73194028561740295}), language=TOOL)
+
+    async def story(browser: Browser) -> None:
+        status, page = await browser.get(home.link(words))
+        assert status == 200 and "Is [redacted] right?" in page and "<li>no</li>" in page and secret not in page
+        status, page = await browser.get(home.link(number))
+        assert status == 200 and "[redacted]" in page and "73194028561740295" not in page
+
+    served(story)
+
+
+def test_it_ends_without_a_word_where_a_connection_is_open(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    home.park()
+    held: list[socket.socket] = []
+
+    async def story(browser: Browser) -> None:
+        held.append(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", browser.port)))
+        await browser.get("x")  # answered after the first one was taken
+
+    served(story)
+    held[0].close()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_what_is_no_plain_request_is_refused(home: Home) -> None:

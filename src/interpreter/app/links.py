@@ -22,6 +22,8 @@ from .known import secrets_of
 
 PLACE = "/a/"
 """Where the answers lie below the address that people reach."""
+MOST_CODE = 100_000
+"""Characters of code that a page shows; what cannot be seen is not approved there."""
 LONGEST_WORDS, LONGEST_NAME = 4000, 60
 """Characters of a reason or an answer, and of the name that who answers may give."""
 
@@ -43,6 +45,11 @@ class Shown(NamedTuple):
     code: str
     """What is to run, as a person reads it; known secrets taken out, nothing else."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether a page can show all of it; only then is there a yes."""
+        return len(self.code) <= MOST_CODE or question_of(self.waiting.action)
+
 
 class Links:
     """The questions of this home, for whoever holds a link. Each call opens the log and closes it again."""
@@ -58,10 +65,7 @@ class Links:
         found = self._found(token)
         if isinstance(found, Refused):
             return found
-        waiting = found[1]
-        action = waiting.action
-        code = self._redactor.known(action.code) if action is not None else ""
-        return Shown(waiting, form_mark(self._key, token, time.time()), code)
+        return self._shown(token, found[1])
 
     def answer(
         self, token: str, form: str, answer: Literal["yes", "no"], words: str, name: str
@@ -73,6 +77,8 @@ class Links:
         if not form_fits(self._key, token, form, time.time()):
             return None
         link, waiting = found
+        if answer == "yes" and not self._shown(token, waiting).whole:  # its page has no such button
+            return Refused(409, unseen(link.approval), _("Nothing was answered."))
 
         def fits(now: Waiting) -> None:
             if not same(link, now):
@@ -85,6 +91,10 @@ class Links:
             )  # fmt: skip
         except InterpreterError as error:
             return refusal(error)
+
+    def _shown(self, token: str, waiting: Waiting) -> Shown:
+        code = self._redactor.known(waiting.action.code) if waiting.action is not None else ""
+        return Shown(waiting, form_mark(self._key, token, time.time()), code)
 
     def _found(self, token: str) -> tuple[Link, Waiting] | Refused:
         link = opened(self._key, token, time.time())
@@ -118,6 +128,10 @@ def changed() -> UsageError:
         _("What is asked is not what this link was made for."),
         _("Nothing was answered. Look at it: interpreter approvals list"),
     )
+
+
+def unseen(approval: str) -> str:
+    return _("The code is too long for this page. To approve it: interpreter approvals show {id}", id=approval)
 
 
 def refusal(error: InterpreterError) -> Refused:

@@ -78,8 +78,8 @@ class Listener:
                 async with asyncio.timeout(min(LINGER, self._seconds)):
                     while await reader.read(MOST_HEAD):
                         pass
-        except (EOFError, OSError, TimeoutError):
-            pass  # who asked has gone, or was too slow
+        except (EOFError, OSError, TimeoutError, asyncio.CancelledError):
+            pass  # who asked has gone, or was too slow; or the listener ends, and asyncio would complain of each
         finally:
             self._open -= 1
             # Not waited for: who does not take the answer keeps nothing open here.

@@ -8,7 +8,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html import escape
 
-from ..app.links import Shown, question_of
+from ..app.links import MOST_CODE, Shown, question_of, unseen
 from ..text.asked import kind_word, lines_of, reason_lines, warnings_of
 from ..text.clean import reveal
 from ..text.i18n import _, language
@@ -16,8 +16,6 @@ from ..text.verdicts import unclear
 from ..types.languages import title
 from ..types.tooling import read_call, readable
 
-MOST_CODE = 100_000
-"""Characters of code that a page shows; what cannot be seen is not approved here."""
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f4f4f4;padding:.8rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;direction:ltr}"
@@ -65,11 +63,9 @@ def asked(shown: Shown) -> bytes:
     request, action = waiting.asked.request, waiting.action
     parts = [facts(shown)]
     of_model = question_of(action)
-    whole = True
     if action is not None and of_model:
-        parts += model_question(action.code)
+        parts += model_question(shown.code)
     elif action is not None:
-        whole = len(shown.code) <= MOST_CODE
         parts += [text(line, "warn") for line in warnings_of(action.code)]
         parts.append(text(f"{title(action.language)}, {lines_of(action.code)}, sha256 {action.sha256}"))
         parts.append(f"<pre>{safe(readable(action.language, shown.code[:MOST_CODE]))}</pre>")
@@ -81,20 +77,23 @@ def asked(shown: Shown) -> bytes:
         parts += [text(request.question), f"<pre>{safe(request.subject)}</pre>" if request.subject else ""]
     parts += [f"<pre>{safe(line)}</pre>" for line in reason_lines(request.reasons)]
     parts += [text(_("Not understood: {what}", what=unclear(one))) for one in request.unknown]
-    if not whole:
-        parts.append(text(_("The code is too long for this page. To approve it: interpreter approvals show {id}",
-                            id=request.approval), "warn"))  # fmt: skip
-    parts += answer_forms(shown.form) if of_model else [*([yes_form(shown.form)] if whole else []), no_form(shown.form)]
+    if not shown.whole:
+        parts.append(text(unseen(request.approval), "warn"))
+    yes = [yes_form(shown.form)] if shown.whole else []
+    parts += answer_forms(shown.form) if of_model else [*yes, no_form(shown.form)]
     parts.append(text(after(shown)))
     return page(_("A question waits: {what}", what=kind_word(request.kind)), *parts)
 
 
 def model_question(code: str) -> list[str]:
     """What the model wants to know, with its choices."""
-    arguments = read_call(code).arguments
+    head = text(_("The model asks you:"))
+    try:
+        arguments = read_call(code).arguments
+    except ValueError:  # a secret was taken out of it, and it cannot be read as a call any more
+        return [head, f"<pre>{safe(code)}</pre>"]
     options = arguments.get("options")
     rows = "".join(f"<li>{safe(str(one))}</li>" for one in options) if isinstance(options, list) else ""  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a stranger's list
-    head = text(_("The model asks you:"))
     return [head, f"<pre>{safe(str(arguments.get('question', '')))}</pre>", f"<ol>{rows}</ol>" if rows else ""]
 
 

@@ -130,6 +130,26 @@ def test_a_flood_on_the_control_channel_is_bounded(guest: Guest) -> None:
     assert all(len(d["text"]) < 70000 for d in ran.completion["displays"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_descriptors_that_a_guest_sends_along_are_not_taken(guest: Guest) -> None:
+    folder = f"/proc/{guest.client.process.pid}/fd"
+    code = """
+import array, socket
+channel = socket.socket(fileno=os.dup(3))
+body = json.dumps({"op": "interrupted", "id": frame["id"]}).encode()
+for n in (1, 2, 3, 50):
+    given = array.array("i", [0] * n)
+    for _ in range(20):
+        channel.sendmsg([len(body).to_bytes(4, "big") + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, given)])
+        time.sleep(0.002)
+"""
+    guest.run(DONE)
+    before = len(os.listdir(folder))
+    assert guest.run(code + DONE).status == "ok"
+    assert len(os.listdir(folder)) <= before + 1
+    assert guest.run("if os.fork() == 0:\n    " + DONE + "os._exit(0)\ntime.sleep(60)").status == "died"
+
+
 def test_an_endless_flood_of_the_control_channel_can_be_stopped(guest: Guest) -> None:
     execution = guest.begin(
         "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: say(op='interrupted', id=frame['id'])"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -105,6 +106,42 @@ def test_only_who_knows_the_token_is_heard(tmp_path: Path) -> None:
             stranger.socket.sendall(garbage)
             assert stranger.closed()
         assert client.ask(op="collect", execution="none")["ok"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the limits of another process")
+def test_a_keeper_without_descriptors_refuses_and_recovers(tmp_path: Path) -> None:
+    with KeeperClient(tmp_path / "run") as client:
+        pid = client.process.pid
+        launch: Frame = {"backend": "host", "argv": [sys.executable, "-"], "env": {}, "cwd": str(tmp_path)}
+        request: Frame = {"op": "start", "kernel": "k", "language": "python", "launch": launch}
+        request |= {"driver": driver("python_driver.py"), "parts": PARTS}
+        usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        for left in range(6):  # wherever it runs out
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(pid) + left, usual[1]))
+            refused = client.ask(**request)
+            assert (refused["ok"], refused["error"]) == (False, "launch"), refused
+            assert "Too many open files" in refused["message"]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free(pid), usual[1]))
+        later = Connection(client.folder)
+        later.send(n=1, op="hello", token=(client.folder / "token").read_text(), watch=True)
+        before = cpu(pid)
+        time.sleep(1)
+        assert cpu(pid) - before < 0.4, "it does not ask again and again"
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        assert later.frame()["ok"]
+        assert client.ask(**request)["ok"]
+        client.wait_for("ready", kernel="k")
+
+
+def first_free(pid: int) -> int:
+    """The number that its next descriptor has."""
+    return min(set(range(1000)) - {int(name) for name in os.listdir(f"/proc/{pid}/fd")})
+
+
+def cpu(pid: int) -> float:
+    """Seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_bad_requests_are_refused_and_nothing_else_happens(tmp_path: Path) -> None:

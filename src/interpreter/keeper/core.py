@@ -27,6 +27,8 @@ FIRST = 20.0
 """Seconds within which the first host must come, or come back before anything ran: there is nothing to keep yet."""
 ALONE = 3600.0
 """Seconds without a host, and without code that runs, after which the keeper ends, unless it was parked."""
+DEAF = 0.2
+"""Seconds after which another host is looked for where none could be let in."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 LOG_CAP = 1 << 20
 MOST_CHECKPOINTS = 100
@@ -67,7 +69,7 @@ class Keeper:
         """Whether anything was ever run; before that the session may not even be in the log."""
         self._stray = 0
         self._stray_told = 0.0
-        self.loop.watch(listening.fileno(), read=self._accept)
+        self._listen()
         self._wait_for_host()
         self._ops: dict[str, Callable[[Frame, Reply], dict[str, Any] | None]] = {
             "start": self._start,
@@ -125,10 +127,16 @@ class Keeper:
 
     # --- hosts
 
+    def _listen(self) -> None:
+        self.loop.watch(self._listening.fileno(), read=self._accept)
+
     def _accept(self) -> None:
         try:
             connection, _ = self._listening.accept()
         except OSError:
+            # Where there is no descriptor left we would be called again at once, and for ever.
+            self.loop.unwatch(self._listening.fileno())
+            self.loop.later(DEAF, self._listen)
             return
         Peer(self.loop, connection, self)
 
@@ -247,8 +255,6 @@ class Keeper:
                 self.stages.entrance(stage)
             except OSError as error:
                 raise Refused("stage", error.strerror or str(error)) from None
-        kernel = Kernel(self, frame, kind)
-        self.kernels[name] = kernel
 
         def born(error: str) -> None:
             if error:
@@ -257,8 +263,9 @@ class Keeper:
             else:
                 reply({"pid": kernel.process.pid if kernel.process else 0})
 
-        kernel.on_born = born
         try:
+            kernel = self.kernels[name] = Kernel(self, frame, kind)
+            kernel.on_born = born
             kernel.start()
         except OSError as error:
             self.kernels.pop(name, None)
@@ -276,7 +283,7 @@ class Keeper:
         if not self._worked:
             self._worked, self._patience = True, ALONE
         # What runs is in the log, and so is all that was told before it.
-        self.checkpoints = [one for one in self.checkpoints if not about(one, "restored", kernel.id)]
+        self.checkpoints = [one for one in self.checkpoints if (one["event"], one["kernel"]) != ("restored", kernel.id)]
         try:
             kernel.execute(frame)
         except FileExistsError:
@@ -369,10 +376,6 @@ class Keeper:
                 process.group.remove()
 
 
-def about(event: dict[str, Any], what: str, kernel: str) -> bool:
-    return event["event"] == what and event["kernel"] == kernel
-
-
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise Refused("name", f"not a name: {str(value)[:80]!r}")
@@ -390,11 +393,7 @@ def serve(run_dir: str, listening: socket.socket, token: str) -> bool:
     if sys.platform == "linux":
         walls.prctl(SUBREAPER, 1)
     keeper = Keeper(run_dir, listening, token)
-
-    def on_terminate(number: int, frame: object) -> None:
-        keeper.end()
-
-    signal.signal(signal.SIGTERM, on_terminate)
+    signal.signal(signal.SIGTERM, lambda number, frame: keeper.end())
     keeper.loop.run()
     keeper.clear()
     return keeper.met

@@ -16,6 +16,9 @@ from .loop import Loop
 READ = 256 << 10
 STATE_BUFFER = 1 << 20
 CREDENTIALS = struct.Struct("3i")
+ROOM = socket.CMSG_SPACE(CREDENTIALS.size) if sys.platform == "linux" else 0
+"""For what comes beside the bytes: the sender's credentials and no more. Descriptors would fit in behind them, and a
+guest could fill the keeper with them."""
 
 
 class JsonGuest:
@@ -109,7 +112,7 @@ class JsonGuest:
         if not self._socket:
             return
         try:
-            data, extra, _, _ = self._socket.recvmsg(READ, socket.CMSG_SPACE(CREDENTIALS.size) * 2)
+            data, extra, _, _ = self._socket.recvmsg(READ, ROOM)
         except BlockingIOError:
             return
         except OSError:

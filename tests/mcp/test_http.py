@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ from interpreter.app import open_session
 from interpreter.mcp import http
 from interpreter.mcp.calls import Calls
 from interpreter.mcp.relay import Relay
+from interpreter.types.tooling import Declaration
 from tests.session.helpers import settings
 
 HELLO = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -62,6 +65,46 @@ def test_two_clients_share_a_session_and_strangers_get_nothing(tmp_path: Path, m
 
     asyncio.run(asyncio.wait_for(story(), 60))
     gc.collect()  # a socket that was left open fails this test, not the next one
+
+
+def test_silent_strangers_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "SECONDS", 0.5)
+    listening = http.listen(0)
+    port = listening.getsockname()[1]
+    whole = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode()
+    calls: Any = NoCalls()
+
+    async def story() -> None:
+        serving = asyncio.create_task(http.serve_http(calls, listening, "s3cret"))
+        strangers = [await connected(port) for _n in range(4 * http.MOST_CLIENTS)]
+        for number, (_reader, writer) in enumerate(strangers):
+            writer.write((b"", whole, whole + b"\r\n" + whole, whole + b"Content-Length: 9\r\n\r\nxx")[number % 4])
+        for reader, writer in strangers:
+            with suppress(ConnectionError):
+                await reader.read()  # until it is closed from there
+            writer.close()
+        reader, writer = await connected(port)
+        writer.write(whole + b"\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 40))
+
+
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    for _again in range(500):
+        try:
+            return await asyncio.open_connection(http.HOST, port)
+        except OSError:
+            await asyncio.sleep(0.02)
+    raise AssertionError
+
+
+class NoCalls:
+    def offered(self) -> tuple[Declaration, ...]:
+        return ()
 
 
 async def ran(url: str, secret: str, code: str) -> str:

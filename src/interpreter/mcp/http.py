@@ -9,11 +9,12 @@ import socket
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ..aio import Tasks
 from .calls import Calls
@@ -24,6 +25,8 @@ PATH = "/mcp"
 MOST_CLIENTS = 16
 IDLE = 1800.0
 """Seconds after which a client that says nothing is forgotten."""
+SECONDS = 10.0
+"""For a request to come; a connection without one is closed after twice as many at the most."""
 LAST = 2
 """Seconds for what still runs when it ends."""
 Scope = MutableMapping[str, Any]
@@ -82,6 +85,26 @@ async def refuse(send: Send, status: int) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+class Impatient(H11Protocol):
+    """Closes a connection on which no request comes: uvicorn waits for ever, also for the rest of one, and so a few
+    silent strangers would have all the connections that there are.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as in uvicorn
+        super().connection_made(transport)
+        self.loop.call_later(SECONDS, self._look, None)
+
+    def _look(self, before: RequestResponseCycle | None) -> None:
+        """`before`: the request that was the last one when it looked before."""
+        last = cast("RequestResponseCycle | None", self.cycle)
+        if self.transport.is_closing():
+            return
+        if last is before and (last is None or last.response_complete):
+            self.transport.close()
+        else:
+            self.loop.call_later(SECONDS, self._look, last)
+
+
 class Quiet(uvicorn.Server):
     """Leaves signals to the command."""
 
@@ -102,7 +125,7 @@ async def serve_http(calls: Calls, listening: socket.socket, secret: str) -> Non
         made(calls), security_settings=security, session_idle_timeout=IDLE, max_sessions=MOST_CLIENTS
     )
     options = uvicorn.Config(
-        Guarded(manager, secret), lifespan="off", ws="none", log_config=None, access_log=False,
+        Guarded(manager, secret), http=Impatient, lifespan="off", ws="none", log_config=None, access_log=False,
         limit_concurrency=4 * MOST_CLIENTS, timeout_graceful_shutdown=LAST,
     )  # fmt: skip
     server, tasks = Quiet(options), Tasks()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import anyio
+
 from ..aio import Tasks
 from ..errors import UsageError
 from ..session.service import Session
@@ -61,9 +63,10 @@ class Calls:
                 except asyncio.CancelledError:
                     # The lock is let go only when the turn is over, whoever waits for it.
                     stopping = self._tasks.start(self._stop(work))
-                    while not stopping.done():
-                        with suppress(asyncio.CancelledError):
-                            await asyncio.shield(stopping)
+                    with anyio.CancelScope(shield=True):  # else the SDK's scope cancels each of these waits at once
+                        while not stopping.done():
+                            with suppress(asyncio.CancelledError):
+                                await asyncio.shield(stopping)
                     raise
         finally:
             self._waiting -= 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from interpreter.agent.foreign import Foreign
@@ -139,3 +140,26 @@ def test_a_file_of_another_owner_in_a_stage_is_said_once_and_to_the_model_each_t
     ]
     assert asked(foreign, action("x"), failed(tmp_path / "out", "Permission denied")) == ""
     assert asked(foreign, action("x"), Completion(execution="x", status="ok", exit_status=0)) == ""
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("pip " + "-pip " * 200_000, NONE),
+        ("pip " * 250_000, NONE),
+        ("pip" + " " * 1_000_000, NONE),
+        ("https://a@" * 100_000, NONE),
+        ("pip install six", ".git/" * 80_000),
+    ],
+)
+def test_a_long_line_of_commands_or_folders_is_looked_at_in_a_moment(code: str, said: str, tmp_path: Path) -> None:
+    outside = Outside(Heard(), closed=True, grants=(), place="policy.yaml")
+    completion = failed(tmp_path / "out", "Connection refused")
+    completion = msgspec.structs.replace(completion, error=ErrorReport(name="E", message=said))
+    asked(outside, action(code), completion)
+
+
+def test_installers_are_known_behind_their_options() -> None:
+    assert look("pip --no-cache-dir " + "-q " * 19 + "install six", NONE).hosts == (REGISTRIES,)
+    assert look("x = 1\n" * 10_000 + "pip install six", NONE).hosts == (REGISTRIES,)

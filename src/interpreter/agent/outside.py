@@ -18,13 +18,15 @@ from .ports import Emitter
 from .refusals import grant_for_model, grant_hint
 
 READ = 8000
-"""Characters of the output that are looked at."""
+"""Characters of the output, and of what was raised, that are looked at."""
+CODE = 100_000
+"""Characters of the code that are looked at."""
 TOLD = 3
 """Hosts that one note names."""
 REGISTRIES = "@package-registries"
 # Patterns as text: most runs never need them, and compiling them all takes two milliseconds of each start.
 INSTALLERS = (
-    r"\b(?:pip3?|uv|poetry|conda|npm|npx|yarn|pnpm|cargo|gem|bundle|go|mvn|gradle|apt|apt-get|composer)\s+(?:-\S+\s+)*"
+    r"\b(?:pip3?|uv|poetry|conda|npm|npx|yarn|pnpm|cargo|gem|bundle|go|mvn|gradle|apt|apt-get|composer)\s+(?:-\S+\s+){0,20}"
     r"(?:\w+\s+)?(?:install|add|i|ci|get|mod|download|update|sync|build|fetch|create|exec)\b"
 )
 NO_NETWORK = (
@@ -48,7 +50,7 @@ HOSTS = (
 STANDARD = ("", "80", "443")
 SIGNS = (
     ("docker", r"(?i)connect to the docker (?:daemon|api)|Error while fetching server API version"),
-    ("git", r"\.git/\S*: (?:Read-only file system|Permission denied)"),
+    ("git", r"\.git/\S{0,300}: (?:Read-only file system|Permission denied)"),
     ("ssh", r"Permission denied \(publickey|Could not open a connection to your authentication agent"),
     ("kubectl", r"connection to the server localhost:8080 was refused|couldn't get current server API"),
     ("aws", r"Unable to locate credentials"),
@@ -61,7 +63,7 @@ async def said_of(completion: Completion) -> str:
     """What a run that failed has printed and raised, within bounds."""
     said = await asyncio.to_thread(read_head_tail, completion.output, READ, "")
     if completion.error is not None:
-        said += f"\n{completion.error.message}\n{completion.error.traceback[-READ:]}"
+        said += f"\n{completion.error.message[:READ]}\n{completion.error.traceback[-READ:]}"
     return said
 
 
@@ -103,6 +105,7 @@ class Outside:
 
 def look(code: str, said: str) -> Missed:
     """What the output of a program that failed speaks of."""
+    code = code[:CODE]
     grants = tuple(name for name, sign in SIGNS if re.search(sign, said))
     if not re.search(NO_NETWORK, said) or grants:
         return Missed((), grants)

@@ -151,13 +151,15 @@ class Redactor:
 def split(found: re.Match[Text]) -> tuple[Text, Text, Text]:
     """What stands before the secret in a match, the secret, and what stands behind it."""
     whole, start = found[0], found.start()
+    if found.re.groups and found[1] is None:
+        return whole, whole[:0], whole[:0]
     begin, end = found.span(1) if found.re.groups else found.span()
     return whole[: begin - start], whole[begin - start : end - start], whole[end - start :]
 
 
 def hidden(found: re.Match[str]) -> str:
-    before, _secret, after = split(found)
-    return f"{before}{GONE}{after}"
+    before, secret, after = split(found)
+    return f"{before}{GONE}{after}" if secret else before
 
 
 def starred(found: re.Match[bytes]) -> bytes:

@@ -1,7 +1,7 @@
 """Forms that only secrets have: what services give out as keys, and keys in their usual wrapping.
 
 Each stands with texts without which it cannot occur, so that an ordinary text costs a few searches and no matching. A
-form has one group, which is the secret, or none: then all of it is.
+form has one group, which is the secret, or none: then all of it is. A match in which the group has no part holds none.
 """
 
 from __future__ import annotations
@@ -43,9 +43,17 @@ def word(triggers: str, source: str) -> Form:
     return form(triggers, START + source)
 
 
+def told(begin: str, least: int) -> str:
+    """`begin` and so many signs, of which a digit tells it from a name.
+
+    A name is matched as well, without the group: else each `begin` within it would be looked at to the name's end.
+    """
+    return rf"(?:{begin}[A-Za-z_-]{{{least},}}+(?![0-9])|({begin}[A-Za-z0-9_-]{{{least},}}))"
+
+
 FORMS = (
-    # OpenAI, Anthropic, DashScope, DeepSeek, Moonshot, OpenRouter and others; a digit tells it from a name.
-    word("sk-", r"sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}"),
+    # OpenAI, Anthropic, DashScope, DeepSeek, Moonshot, OpenRouter and others.
+    word("sk-", told("sk-", 20)),
     word("ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9]{20,}"),
     word("github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
     word("glpat- gldt- glrt- glcbt- glptt- glsoat- glft-",
@@ -66,7 +74,7 @@ FORMS = (
     form("sig=", r"[?&]sig=([A-Za-z0-9%+/_-]{40,})"),
     form("Q~", r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~.-])"),
     word("hf_ npm_ gsk_", r"(?:hf|npm|gsk)_[A-Za-z0-9]{30,}"),
-    word("pypi-", r"pypi-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{50,}"),
+    word("pypi-", told("pypi-", 50)),
     word("_live_ _test_", r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}"),
     word("whsec_", r"whsec_[A-Za-z0-9+/]{24,}"),
     word("SG.", r"SG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}"),
@@ -81,7 +89,9 @@ FORMS = (
     word("ATATT3", r"ATATT3[A-Za-z0-9_=-]{60,}"),
     word(".atlasv1.", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}"),
     word("AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
-    word("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
+    # What is no token is taken whole as well, as a name is above.
+    word("eyJ", r"(?:eyJ[A-Za-z0-9_-]{10,}+(?!\.eyJ[A-Za-z0-9_-]{10,}+\.)"
+         r"|(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*))"),
     form("PRIVATE", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----((?:\\+[nr]|\s)+"
          r"(?:(?!-----)[A-Za-z0-9+/=\s\\:,.-]){16,})"),
     form("uthorization UTHORIZATION",

@@ -31,7 +31,7 @@ from .fences import Block, find_blocks, find_in_sentence
 from .tags import Found, find_json, find_tags
 
 MOST = 24
-"""Actions of one answer."""
+"""Actions of one answer; with one more that could not be read, no further block is looked at."""
 SHOWN = frozenset({"html"})
 """Languages that a block in the text only shows; a call runs them."""
 SHOWING = expression(
@@ -150,6 +150,8 @@ class Reader:
 
     def fences(self, blocks: list[Block], *, native_seen: bool) -> None:
         for block in blocks:
+            if len(self.errors) > MOST:
+                break
             if block.info in ("json", "tool_call", "tool", "tool_calls", "json5") and (calls := find_json(block.code)):
                 self.spans.append((block.start, block.end))
                 for found in calls:
@@ -177,7 +179,7 @@ class Reader:
         program = settle(language, block.code, self.languages)
         if not block.closed and ends_early(program.language, program.code):
             raise FormatError(NOT_CLOSED)
-        if "```" in self.answer.text[block.end :] and ends_early(program.language, program.code):
+        if self.answer.text.find("```", block.end) >= 0 and ends_early(program.language, program.code):
             raise FormatError(NESTED)
         repairs = [f"code read from a fenced block ({block.info or 'no language'})"]
         if not block.closed:
@@ -209,8 +211,10 @@ class Reader:
 
     def only_shown(self, block: Block) -> bool:
         """Whether the line before the block says that it is an example."""
-        before = self.answer.text[: block.start].rstrip().rpartition("\n")[2]
-        return SHOWING.search(before) is not None
+        text, end = self.answer.text, block.start
+        while end and text[end - 1].isspace():
+            end -= 1
+        return SHOWING.search(text[text.rfind("\n", 0, end) + 1 : end]) is not None
 
     def rest(self) -> str:
         """The text without what was read as actions."""

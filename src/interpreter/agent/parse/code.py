@@ -178,7 +178,8 @@ def ends_early(language: str, code: str) -> bool:
     if language == "shell":
         lines = code.split("\n")
         opened = [(n, word) for n, line in enumerate(lines) for word in HEREDOC.findall(line)]
-        return any(word not in (line.strip() for line in lines[n + 1 :]) for n, word in opened)
+        last = {line.strip(): n for n, line in enumerate(lines)}
+        return any(last.get(word, -1) <= n for n, word in opened)
     return language == "python" and not parses(code)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...text.expression import expression
 
-OPENING = expression(r"([ \t]*(?:>[ \t]?)?(?:[-*][ \t]+|\d+[.)][ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n\r]*)\r?$")
+OPENING = expression(r"([ \t]*+(?:>[ \t]?)?(?:[-*][ \t]++|\d++[.)][ \t]++)?)(`{3,}+|~{3,}+)[ \t]*+([^`\n\r]*+)\r?$")
 IN_SENTENCE = expression(
     r"^(?P<before>[^`\n]*[^`\s])[ \t]*(?P<fence>```)(?P<info>[\w+#-]+)[ \t]*\r?\n(?P<code>.*?)\r?\n[ \t]*```[ \t]*\r?$",
     re.MULTILINE | re.DOTALL,

@@ -18,6 +18,7 @@ NUMBER = expression(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 WORD = expression(r"[A-Za-z_][\w-]*")
 KEY = expression(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*'|[A-Za-z_][\w-]*)\s*:""")
 QUOTED_KEY = expression(r"""\s*(?:"[A-Za-z_][\w-]*"|'[A-Za-z_][\w-]*')\s*:""")
+NO_KEY = expression(r"\s*(?:\}|\Z)")
 AFTER_CLOSE = expression(r"\s*(?:\Z|[,}\]<`|)])|[ \t]*\r?\n")
 ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 WORDS: dict[str, Any] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
@@ -243,7 +244,7 @@ class _Reader:
         if inside == "":
             return True
         if char == "," and inside == "{":
-            return bool(KEY.match(text, at + 1)) or text[at + 1 :].lstrip()[:1] in ("}", "")
+            return bool(KEY.match(text, at + 1)) or NO_KEY.match(text, at + 1) is not None
         if char == ("}" if inside == "{" else "]"):
             return AFTER_CLOSE.match(text, at + 1) is not None
         return char == "," if inside == "[" else QUOTED_KEY.match(text, at) is not None

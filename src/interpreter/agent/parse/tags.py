@@ -27,15 +27,16 @@ ARG_PAIR = expression(
     r"<arg_key>([^<]{0,80})</arg_key>\s*<arg_value>(.*?)(</arg_value>(?=\s*(?:<arg_key>|</tool_call>|\Z))|\Z)",
     re.DOTALL,
 )
-CLOSING = expression(
-    r"\s*(?:</(?:function|invoke|tool_call|function_call|toolcall|tool_use|tools?)>|<\|call\|>|<\|eom_id\|>)"
-)
+CLOSING_TAG = r"(?:</(?:function|invoke|tool_call|function_call|toolcall|tool_use|tools?)>|<\|call\|>|<\|eom_id\|>)"
+CLOSING, LATER_CLOSING = expression(rf"\s*{CLOSING_TAG}"), expression(CLOSING_TAG)
 FUNCTION_END = expression(r"</(?:function|invoke)>(?=\s*(?:</?(?:tool_call|function_calls?|function|invoke)\b|\Z))")
 ANY_CLOSING = expression(r"</(?:parameter|arg|param|function|invoke|tool_call|arg_value)>")
 ANY_FUNCTION_END = expression(r"</(?:function|invoke)>")
-JSON_START = expression(r"^[ \t]*(?=\[?\s*\{\s*[\"'\w])", re.MULTILINE)
+JSON_START = expression(r"^[^\S\n]*(?=(?:\[\s*)?\{\s*[\"'\w])", re.MULTILINE)
 MOST = 48
 """Calls that are looked for in one text: a model that stutters must not cost seconds."""
+READ = 8 << 20
+"""Characters that are gone through in all for what turns out to be no call."""
 NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "input", "kwargs", "action_input", "tool_input")
 
@@ -56,8 +57,8 @@ class Found(NamedTuple):
 def find_tags(text: str) -> list[Found]:
     """Every call written in tags, in order; broken ones too."""
     found: list[Found] = []
-    at = 0
-    while len(found) < MOST and (opening := OPENING.search(text, at)):
+    at, left = 0, misses(text)
+    while left > 0 and len(found) < MOST and (opening := OPENING.search(text, at)):
         if text[opening.start() - 1 : opening.start()] == "`":
             # Prose that speaks of the tag.
             at = opening.end()
@@ -67,7 +68,13 @@ def find_tags(text: str) -> list[Found]:
             break
         calls, at = read_tag(text, opening)
         found += calls
+        left -= not calls or calls[-1].error
     return found
+
+
+def misses(text: str) -> int:
+    """How often what looks like a call may be none before no more are looked for: each may be read to the end."""
+    return max(2, min(MOST, READ // (len(text) + 1)))
 
 
 def read_tag(text: str, opening: re.Match[str]) -> tuple[list[Found], int]:
@@ -102,7 +109,7 @@ def read_tag(text: str, opening: re.Match[str]) -> tuple[list[Found], int]:
 def read_objects(text: str, start: int, at: int, form: str, name: str) -> tuple[list[Found], int]:
     """One or several JSON values that follow each other."""
     found: list[Found] = []
-    while text[at : at + 1] in ("{", "["):
+    while len(found) < MOST and text[at : at + 1] in ("{", "["):
         try:
             value = read_json(text, at)
             if value.repairs and not nothing_follows(text, value.end):
@@ -113,7 +120,7 @@ def read_objects(text: str, start: int, at: int, form: str, name: str) -> tuple[
             return found, end
         at = value.end
         end = end_of(text, at, only_here=True)
-        found += [from_object(item, value, start, end, form, name) for item in items_of(value.value)]
+        found += [from_object(item, value, start, end, form, name) for item in items_of(value.value)[:MOST]]
         start = at = end
         space = re.compile(r"[\s,;]*").match(text, at)
         at = space.end() if space else at
@@ -230,7 +237,7 @@ def end_of(text: str, at: int, *, only_here: bool = False) -> int:
         only_here = True
     if only_here:
         return at
-    closing = CLOSING.search(text, at)
+    closing = LATER_CLOSING.search(text, at)
     following = OPENING.search(text, at)
     stops = [closing.end()] if closing else []
     stops += [following.start()] if following else []
@@ -240,10 +247,10 @@ def end_of(text: str, at: int, *, only_here: bool = False) -> int:
 def find_json(text: str) -> list[Found]:
     """Bare JSON objects that are calls: at the beginning of the text or of a line."""
     found: list[Found] = []
-    at = 0
+    at, left = 0, misses(text)
     for _attempt in range(MOST):
         opening = JSON_START.search(text, at)
-        if opening is None:
+        if opening is None or not left or len(found) >= MOST:
             break
         begin = opening.end()
         try:
@@ -251,10 +258,11 @@ def find_json(text: str) -> list[Found]:
             if value.repairs and not nothing_follows(text, value.end):
                 raise Unreadable
         except Unreadable:
-            at = begin + 1
+            at, left = begin + 1, left - 1
             continue
         at = max(value.end, begin + 1)
-        found += [from_object(i, value, begin, value.end, "json", "") for i in items_of(value.value) if is_call(i)]
+        calls = [item for item in items_of(value.value)[:MOST] if is_call(item)]
+        found += [from_object(call, value, begin, value.end, "json", "") for call in calls]
     return found
 
 

@@ -22,7 +22,12 @@ import pytest
 from interpreter.errors import SandboxUnavailable
 from interpreter.kernels.environments import PythonEnvironment, base_python, find_environment
 from interpreter.kernels.indexes import index_settings
-from interpreter.kernels.install import Installed, install, installer_profile
+from interpreter.kernels.install import (
+    Installed,
+    _Reading,  # pyright: ignore[reportPrivateUsage] - what a stranger may say
+    install,
+    installer_profile,
+)
 from interpreter.sandbox import choose
 from interpreter.sandbox.bubblewrap import Bubblewrap
 from interpreter.sandbox.choice import BACKENDS
@@ -414,3 +419,10 @@ async def test_an_environment_that_cannot_be_written(walled: Place) -> None:
 
 def test_pip_of_this_tool_is_there() -> None:
     assert subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def test_a_number_of_thousands_of_digits_is_no_progress() -> None:
+    seen: list[Progress] = []
+    reading = _Reading(seen.append)
+    reading.feed(b"Progress 1 of 4\nProgress " + b"9" * 5000 + b" of 4\nProgress 4 of " + b"9" * 400 + b"\n")
+    assert [one.done for one in seen] == [0.25]

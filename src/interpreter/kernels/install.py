@@ -38,7 +38,7 @@ TIMEOUT = 1800.0
 """Seconds for one install; large wheels over slow lines take minutes."""
 _KEPT_LINES = 200
 _CONTROL = expression(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_RAW_PROGRESS = expression(r"Progress (\d+) of (\d+)")
+_RAW_PROGRESS = expression(r"Progress (\d{1,18}) of (\d{1,18})")
 _TOLD = expression(
     r"ERROR|WARNING|Collecting |Downloading |Using cached |Installing |Successfully |Looking in |Could not "
     r"|Found existing |Requirement already "

@@ -16,7 +16,7 @@ from interpreter.text.i18n import _
 from interpreter.types.messages import ServerFacts
 
 from .chunks import as_dict, as_list
-from .faults import from_status, is_json, not_the_api
+from .faults import from_status, is_json, not_the_api, unreachable
 from .names import choose_model, default_base
 from .options import ModelOptions
 from .plain import PlainTransport
@@ -49,10 +49,12 @@ START = """\
 class Contact:
     """A server that answered: the way to it, and its list of models."""
 
-    def __init__(self, target: Target, transport: Transport, headers: Mapping[str, str]) -> None:
+    def __init__(self, target: Target, transport: Transport, headers: Mapping[str, str], connecting: float) -> None:
         self.target = target
         self.transport = transport
         self.headers = headers
+        self._connecting = connecting
+        """Seconds that a connection may take."""
         self.cards: list[dict[str, Any]] = []
         self.listed = False
         """False where the server gives no list of its models."""
@@ -69,8 +71,14 @@ class Contact:
         return "hosted" if self.target.scheme == "https" and not self.target.local else "unknown"
 
     async def get(self, path: str, wait: float, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
-        exchange = await self.transport.send("POST" if body else "GET", path, self.headers, body, wait)
-        return exchange.status, exchange.headers, await read_whole(exchange)
+        """Status, headers and body, all of them within `wait` seconds. Raises ModelError."""
+        try:
+            # `wait` alone bounds each silence: a byte now and then would hold the start up for ever.
+            async with asyncio.timeout(self._connecting + wait):
+                exchange = await self.transport.send("POST" if body else "GET", path, self.headers, body, wait)
+                return exchange.status, exchange.headers, await read_whole(exchange)
+        except TimeoutError as error:
+            raise unreachable(self.target, error, wait) from error
 
     async def json(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         """A side door of a known server; empty where it is closed."""
@@ -152,7 +160,8 @@ async def reach(base: str, options: ModelOptions) -> Contact:
         target = target._replace(path=target.path.removesuffix(tail))
     if not target.path:
         target = target._replace(path="/v1")
-    contact = Contact(target, open_transport(target, options), request_headers(target, options, found=False))
+    headers = request_headers(target, options, found=False)
+    contact = Contact(target, open_transport(target, options), headers, options.connect_timeout)
     try:
         await contact.list_models(min(FIRST_READ, options.read_timeout), named=bool(options.model))
     except BaseException:
@@ -180,7 +189,7 @@ async def discover(options: ModelOptions) -> Contact:
 async def probe(port: int, options: ModelOptions) -> Contact | None:
     target = Target("http", "127.0.0.1", port, "/v1")
     transport = PlainTransport(target, PROBE_CONNECT, options.read_timeout)
-    contact = Contact(target, transport, request_headers(target, options, found=True))
+    contact = Contact(target, transport, request_headers(target, options, found=True), PROBE_CONNECT)
     try:
         await contact.list_models(PROBE_READ)
         if contact.listed:

@@ -21,6 +21,8 @@ from .sse import DataLines
 from .transport import Exchange, read_whole
 from .wire import Encoder
 
+MAX_ANSWER = 64 << 20
+"""Bytes of one streamed answer."""
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more gets no retry."""
 FORM_REFUSED = (400, 404, 422, 500, 501)
@@ -172,9 +174,14 @@ async def read_events(exchange: Exchange, assembler: Assembler, contact: Contact
             yield piece
         assembler.done = True
     else:
-        lines = DataLines()
+        lines, size = DataLines(), 0
         async with contextlib.aclosing(exchange.body()) as parts:
             async for data in parts:
+                if (size := size + len(data)) > MAX_ANSWER:
+                    raise MalformedAnswer(
+                        _("The server sent an answer of more than {size} MB.", size=MAX_ANSWER >> 20),
+                        _("Check that --api_base is the address of a model's server."),
+                    )
                 for line in lines.feed(data):
                     for piece in assembler.feed(line):
                         yield piece

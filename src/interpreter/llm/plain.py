@@ -18,6 +18,13 @@ from .transport import Target
 
 READ = 1 << 16
 MAX_HEAD = 1 << 16
+MAX_CHUNK = 16 << 20
+"""Bytes of one chunk, which is held until it is whole."""
+MAX_INTERIM = 10
+"""Answers that say that the answer is still to come."""
+LONGEST_SIZE = 16
+"""Digits of a length: of thousands Python makes no number."""
+HEX = frozenset(b"0123456789abcdefABCDEF")
 FINISH_GRACE = 0.02
 """Seconds for the end of a chunked body after the protocol's own end was seen."""
 
@@ -129,7 +136,10 @@ class PlainTransport:
                 connection.writer.write(part)
             head = await self._head(connection, wait)
             status, headers = parse_head(head, self._target)
+            interim = 0
             while 100 <= status < 200:
+                if (interim := interim + 1) > MAX_INTERIM:
+                    raise not_http(self._target, head)
                 status, headers = parse_head(await self._head(connection, wait), self._target)
         except BaseException:
             connection.abort()
@@ -191,7 +201,7 @@ class PlainExchange:
         length = self.headers.get("content-length", "")
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             parts = self._chunked()
-        elif length.isdecimal():
+        elif length.isdecimal() and len(length) <= LONGEST_SIZE:
             parts = self._counted(int(length))
         else:
             parts = self._rest()
@@ -248,7 +258,8 @@ class PlainExchange:
 
     async def finish(self) -> None:
         if not self._complete and self._keep and not self._closed:
-            with contextlib.suppress(TimeoutError):
+            # The answer itself is whole: what is wrong behind it costs the connection only.
+            with contextlib.suppress(TimeoutError, ServerFault):
                 async with asyncio.timeout(FINISH_GRACE):
                     while not self._complete and await self._connection.read(FINISH_GRACE * 2):
                         _parts, used, self._complete = unchunk(self._connection.buffer)
@@ -273,7 +284,7 @@ def parse_head(head: bytes, target: Target) -> tuple[int, dict[str, str]]:
     """Status and headers. Raises MalformedAnswer."""
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
-    if len(words) < 2 or not words[1].isdecimal():
+    if len(words) < 2 or len(words[1]) != 3 or not words[1].isdecimal():
         raise not_http(target, head)
     headers: dict[str, str] = {}
     for line in lines:
@@ -290,17 +301,21 @@ def unchunk(buffer: bytearray) -> tuple[list[bytes], int, bool]:
     parts: list[bytes] = []
     at = 0
     while (line := buffer.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(buffer[at:line].partition(b";")[0], 16)
-        except ValueError:
-            raise broke_off() from None
+        # `int` takes signs and underscores as well; a size below zero would be read again and again.
+        digits = bytes(buffer[at : min(line, at + 256)]).partition(b";")[0].strip()
+        if not 0 < len(digits) <= LONGEST_SIZE or not HEX.issuperset(digits) or (size := int(digits, 16)) > MAX_CHUNK:
+            raise broke_off()
         end = line + 2 + size
         if size == 0:
             # Trailers end with an empty line; without any, the empty line follows at once.
             close = buffer.find(b"\r\n\r\n", line)
+            if close < 0 and len(buffer) - at > MAX_HEAD:
+                raise broke_off()
             return (parts, close + 4, True) if close >= 0 else (parts, at, False)
         if len(buffer) < end + 2:
-            break
+            return parts, at, False
         parts.append(bytes(buffer[line + 2 : end]))
         at = end + 2
+    if len(buffer) - at > MAX_HEAD:
+        raise broke_off()
     return parts, at, False

@@ -15,15 +15,23 @@ class DataLines:
     """Each `data:` line counts as an event of its own; comments and other fields are left out."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """The pieces of a line whose end has not come: put together once, or a long one would be copied for each."""
+        self._size = 0
         self.other = b""
         """The beginning of what is no event at all, for an error's words."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data lines that are complete now. Raises MalformedAnswer for a line without end."""
-        lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > MAX_LINE:
+        lines = data.split(b"\n")
+        if len(lines) > 1 and self._rest:
+            lines[0] = b"".join([*self._rest, lines[0]])
+        if len(lines) > 1:
+            self._rest, self._size = [], 0
+        if rest := lines.pop():
+            self._rest.append(rest)
+            self._size += len(rest)
+        if self._size > MAX_LINE:
             raise MalformedAnswer(
                 _("The server sent a line of more than {size} MB.", size=MAX_LINE >> 20),
                 _("Check that --api_base is the address of a model's server."),
@@ -38,7 +46,7 @@ class DataLines:
 
     def end(self) -> list[bytes]:
         """What stands in a last line without a line end."""
-        line, self._rest = self._rest, b""
+        line, self._rest = b"".join(self._rest), []
         if line.startswith(b"data:"):
             return [line[5:].strip()]
         self._note(line)

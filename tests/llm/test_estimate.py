@@ -6,6 +6,8 @@ import pytest
 
 from interpreter.llm.estimate import estimate_tokens
 
+from ..bounded import printed
+
 # By the rules of byte-level BPE with a large vocabulary: one token a word with its blank, a digit, a Chinese character.
 EXPECTED = [
     ("The quick brown fox jumps over the lazy dog.", 10),
@@ -35,3 +37,14 @@ def test_a_long_text_is_estimated_from_its_ends() -> None:
     line = "name,value,2024-01-01\n"
     short, long = estimate_tokens(line * 1000), estimate_tokens(line * 100_000)
     assert abs(long - short * 100) < short
+
+
+@pytest.mark.parametrize("space", ["\u3000", "\r", " \t", "\x0b"])
+def test_white_space_without_a_line_end_is_looked_through_once(space: str) -> None:
+    code = f"from interpreter.llm.estimate import estimate_tokens\ntext = {space!r} * (180_000 // {len(space)})\n"
+    assert int(printed(code + "print(estimate_tokens(text), estimate_tokens(text + '\\n'))").split()[1]) == 1
+
+
+def test_white_space_counts_as_it_did() -> None:
+    assert estimate_tokens("汉\u3000\u3000字") == 4
+    assert estimate_tokens("a \u3000\n\n\t b \t c") == estimate_tokens("a\nb\tc") == 5

@@ -9,7 +9,7 @@ TOKEN = expression(
     r"|[A-Z]{1,3}"
     r"|[!-/:-@\[-`{-~]{1,2}"  # marks, which go in pairs at best
     r"|\d"  # many tokenizers take each digit for itself
-    r"|\s*\n\s*| {2,}|\t+"  # a single blank belongs to its word
+    r"|(?<!\s)\s*\n\s*| {2,}|\t+"  # a single blank belongs to its word; a line end is sought once in white space
     r"|[^\x00-\x7f]"  # a Chinese character, and the like
     r"|[\x00-\x08\x0b-\x1f\x7f]"
 )

@@ -8,9 +8,11 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from interpreter.errors import MalformedAnswer, ModelError, ModelUnreachable, ServerFault
+from interpreter.llm.faults import body_text, in_stream
 from interpreter.llm.http import MAX_ANSWER, HttpModel
 from interpreter.llm.options import ModelOptions
 from interpreter.llm.plain import MAX_CHUNK, MAX_HEAD, unchunk
@@ -158,3 +160,35 @@ def test_a_line_without_end_in_pieces() -> None:
     with pytest.raises(MalformedAnswer, match="16 MB"):
         for _n in range(17):
             lines.feed(b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize("unit", ["<title>", "<title", "<", "<a "])
+def test_a_page_of_beginnings_is_looked_through_once(unit: str) -> None:
+    code = f"from interpreter.llm.faults import body_text\nprint(len(body_text({unit.encode()!r} * 600_000)))"
+    assert int(printed(code)) < 500
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (b"<html><head><TITLE lang=de>502 Bad\n Gateway</TITLE></head><body>x</body>", "502 Bad Gateway"),
+        (b"<html><body><h1>Oops</h1>it <b>broke</b></body></html>", "Oops it broke"),
+        (b"<p>" * 5000 + b"words", ""),
+        (b" " * 3 + b"<style>" + b"x" * 20_000 + b"</style><title>Login</title>", "Login"),
+    ],
+)
+def test_what_a_page_says(page: bytes, words: str) -> None:
+    assert body_text(page) == words
+
+
+@pytest.mark.parametrize("depth", [5, 100, *range(700, 1000, 20)])
+def test_an_error_may_be_nested_as_deeply_as_it_likes(depth: int) -> None:
+    for begin, end in ((b'{"error":', b"}"), (b"[", b"]"), (b'{"x":', b"}")):
+        body = begin * depth + b'"words"' + end * depth
+        assert isinstance(body_text(body), str)
+        try:
+            value = msgspec.json.decode(body)
+        except RecursionError:
+            continue
+        error = in_stream(value)
+        assert depth > 5 or "words" in error.message

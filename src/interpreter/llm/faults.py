@@ -29,6 +29,8 @@ from .transport import Target
 
 LONGEST = 400
 """Characters of a server's own words that are passed on."""
+DEEPEST = 20
+"""Tables within tables in which a server's words are looked for."""
 OVERFLOW = expression(
     r"context_length_exceeded|exceed_context_size|maximum context length|context (length|window|size)"
     r"|prompt is too long|input is too long|too many (input )?tokens|maximum model length|max_model_len"
@@ -46,6 +48,9 @@ NO_TOOLS = expression(
     r"|['\"`]tools['\"`]|tools?\.|function calling|jinja|chat template|template (error|render)",
     re.IGNORECASE,
 )
+# No part of these crosses a "<": from each of very many, nothing is looked through but what stands before the next.
+TITLE = expression(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
+TAG = expression(r"<[^<>]+>")
 QUOTA = expression(r"insufficient_quota|exceeded your current quota|billing", re.IGNORECASE)
 NO_MODEL = expression(r"model", re.IGNORECASE)
 
@@ -248,24 +253,34 @@ def body_text(body: bytes) -> str:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     text = body.decode("utf-8", "replace")
-    if found := re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL):
-        text = found.group(1)
-    return short(re.sub(r"<[^>]+>", " ", text))
+    if found := TITLE.search(text):
+        text = found[1]
+    return short(TAG.sub(" ", text[: LONGEST * 100]))
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Any, depth: int = 0) -> str:
     """The message within an error body of any of the usual shapes."""
+    if depth == DEEPEST:
+        return ""
     if isinstance(value, dict):
         table = cast(dict[str, Any], value)
         for key in ("error", "message", "detail", "msg"):
             if table.get(key):
-                words = text_of(table[key])
+                words = text_of(table[key], depth + 1)
                 code = table.get("code") or table.get("type")
                 known = isinstance(code, str) and code in ("context_length_exceeded", "exceed_context_size_error")
                 return f"{words} ({code})" if known else words
     if isinstance(value, list) and value:
-        return text_of(cast(list[Any], value)[0])
-    return short(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        return text_of(cast(list[Any], value)[0], depth + 1)
+    return short(value if isinstance(value, str) else in_json(value))
+
+
+def in_json(value: Any) -> str:
+    """Empty for what is nested more deeply than can be written."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except RecursionError:
+        return ""
 
 
 def short(text: str) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Sequence
-from typing import Any, cast
 
 from ..agent.summary import said
 from ..agent.turns import Turn
@@ -17,6 +14,7 @@ from ..text.cut import head_tail
 from ..types.events import ModelAsked
 from ..types.goals import CheckFinished, JudgeAnswered
 from ..types.messages import Answer, ModelRequest, ServerFacts
+from .reading import table_in
 from .run import Run
 
 RULES = """\
@@ -84,17 +82,8 @@ class Judge:
 
 def read_verdict(text: str) -> tuple[bool, str] | None:
     """What the judge says; None for anything but one object with `agrees` true or false."""
-    found = re.search(r"\{.*\}", text, re.DOTALL)
-    if found is None:
-        return None
-    try:
-        value: Any = json.loads(found[0])
-    except ValueError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    table = cast("dict[str, Any]", value)
-    agrees = table.get("agrees")
-    if not isinstance(agrees, bool):
+    table = table_in(text)
+    agrees = table.get("agrees") if table is not None else None
+    if table is None or not isinstance(agrees, bool):
         return None
     return agrees, clean_text(str(table.get("reason", "")))[:500]

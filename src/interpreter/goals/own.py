@@ -12,7 +12,7 @@ from ..types.actions import Action, Observation
 from ..types.events import ActionFinished
 from ..types.goals import Check, ChecksStated, Claimed, PlanChanged
 from .prompt import CHECKS, FINISH, PLAN
-from .reading import checks_of, claim_of, plan_of
+from .reading import checks_of, claim_of, deep, plan_of
 from .run import Run
 
 Look = Callable[[tuple[Check, ...]], Awaitable[str]]
@@ -67,6 +67,6 @@ def arguments(action: Action) -> dict[str, Any]:
     """Of a call; empty where they are no object."""
     try:
         found: dict[str, Any] = msgspec.json.decode(action.code, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         return {}
-    return found
+    return {} if deep(found) else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -20,17 +20,22 @@ WORDS: dict[Status, tuple[str, ...]] = {
     "failure": ("failure", "failed", "fail", "error", "impossible", "false", "失败"),
     "blocked": ("blocked", "stuck", "waiting", "受阻", "阻塞"),
 }  # fmt: skip
+# What stands before a word at the beginning of a line ends with the line: else it would be sought from each of many
+# empty lines to their end.
 LINE = re.compile(
-    r"^[\s#>*_`-]*(?:(?:final\s+)?(?:status|claim|result|结果|状态)\s*[:：=])[\s*_`\"']*(\w+)",
+    r"^(?:[^\S\n]|[#>*_`-])*(?:(?:final\s+)?(?:status|claim|result|结果|状态)\s*[:：=])[\s*_`\"']*(\w+)",
     re.IGNORECASE | re.MULTILINE,
 )
 ALONE = re.compile(r"^[\s#>*_`-]*(success|failure|blocked|成功|失败|受阻)\b[\s*_`]*[:：.!。]?", re.IGNORECASE)
 CALLED = re.compile(r"finish\s*\(\s*(?:status\s*=\s*)?[\"'](\w+)[\"']", re.IGNORECASE)
 EXPECT = re.compile(
-    r"^[\s>*_`-]*(?:i\s+)?(?:expect(?:ed|ation|s)?|预期|期望)[*_`]*\s*[:：]\s*(.+)$", re.IGNORECASE | re.MULTILINE
+    r"^(?:[^\S\n]|[>*_`-])*(?:i\s+)?(?:expect(?:ed|ation|s)?|预期|期望)[*_`]*\s*[:：]\s*(.+)$",
+    re.IGNORECASE | re.MULTILINE,
 )
-UNDO = re.compile(r"^[\s>*_`-]*(?:undo|rollback|撤销|回滚)[*_`]*\s*[:：]\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-PLAN = re.compile(r"^[\s#>*_`]*(?:plan|my plan|the plan|计划)[*_`]*\s*[:：]?[*_`\s]*$", re.IGNORECASE)
+UNDO = re.compile(
+    r"^(?:[^\S\n]|[>*_`-])*(?:undo|rollback|撤销|回滚)[*_`]*\s*[:：]\s*(.+)$", re.IGNORECASE | re.MULTILINE
+)
+PLAN = re.compile(r"^[\s#>*_`]*(?:plan|my plan|the plan|计划)[*_`\s]*+[:：]?[*_`\s]*$", re.IGNORECASE)
 ITEM = re.compile(r"^\s*(?:\d+[.)、]|[-*•])\s*(?:\[(.)\]\s*)?(.+)$")
 MARKS = {"x": "done", "X": "done", "✓": "done", "✔": "done", ">": "doing", "~": "doing", "-": "dropped"}
 STATES: dict[str, str] = {
@@ -39,6 +44,8 @@ STATES: dict[str, str] = {
     "skipped": "dropped", "cancelled": "dropped",
 }  # fmt: skip
 MOST_STEPS, MOST_CHECKS, LONGEST = 20, 8, 2_000
+DEEPEST = 50
+"""Tables and lists within another of what a model says as JSON; a claim, a plan and a check have three."""
 NO_UNDO = ("none", "no", "n/a", "na", "impossible", "cannot", "not possible", "null", "无", "不能", "-")
 
 
@@ -60,14 +67,38 @@ def claim_in(text: str) -> tuple[Status, str] | None:
 
 
 def _json_claim(text: str) -> tuple[Status, str] | None:
+    found = table_in(text)
+    return claim_of(found) if found is not None else None
+
+
+def table_in(text: str) -> dict[str, Any] | None:
+    """The one JSON object in a text, from its first brace to its last."""
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         return None
     try:
         value: Any = json.loads(text[start : end + 1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return claim_of(cast("dict[str, Any]", value)) if isinstance(value, dict) else None
+    if deep(value) or not isinstance(value, dict):
+        return None
+    return cast("dict[str, Any]", value)
+
+
+def deep(value: object) -> bool:
+    """Whether it is nested more deeply than what reads it could follow."""
+    level = [value]
+    for _n in range(DEEPEST):
+        level = [inner for one in level for inner in within(one)]
+        if not level:
+            return False
+    return True
+
+
+def within(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def claim_of(arguments: dict[str, Any]) -> tuple[Status, str] | None:
@@ -110,7 +141,7 @@ def step_of(one: object) -> PlanStep | None:
         said = str(next((table[key] for key in ("state", "status", "done") if key in table), "")).strip().lower()
         state = STATES.get(said, "done" if said == "true" else "open")
         return made(str(text), state)
-    text = str(one).strip()
+    text = " ".join(str(one)[:LONGEST].split())
     match = ITEM.match(text)
     mark = match[1] if match is not None else None
     if match is None and (bare := re.match(r"\[(.)\]\s*(.+)", text)) is not None:

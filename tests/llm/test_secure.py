@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import shutil
 import socket
 import ssl
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from interpreter.errors import ModelError, ModelUnreachable, ServerFault
+from interpreter.errors import MalformedAnswer, ModelError, ModelUnreachable, ServerFault, UsageError
 from interpreter.llm import contact
 from interpreter.llm.contact import open_transport
 from interpreter.llm.http import HttpModel
@@ -28,6 +29,7 @@ from interpreter.llm.transport import Target, parse_base
 from interpreter.types.messages import TextPiece
 
 from .ask import ask, request, serving, text
+from .raw import HEAD, LIST, MODELS, WORD, against
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 
@@ -217,3 +219,70 @@ def test_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
         asyncio.run(main("http://models.invalid/v1"))
     assert heads[0].startswith(b"GET http://models.invalid/v1/models HTTP/1.1")
+
+
+@pytest.mark.usefixtures("over_httpx")
+def test_nothing_compressed_is_asked_for_or_unpacked() -> None:
+    """A megabyte that was compressed twice becomes gigabytes in memory."""
+    packed = gzip.compress(gzip.compress(MODELS))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    heads: list[bytes] = []
+
+    async def use(model: HttpModel) -> ModelError:
+        with pytest.raises(ModelError) as caught:
+            await model.connect()
+        return caught.value
+
+    error = asyncio.run(against(lambda _listing: iter([head, packed]), use, 0, heads))
+    assert type(error) is MalformedAnswer and "compressed body (gzip, gzip)" in error.message
+    assert b"accept-encoding: identity\r\n" in heads[0].lower() and b"gzip" not in heads[0].lower()
+
+
+KEYS = [
+    ("sk-ab\ncd", "sk-ab cd"),
+    ("sk-ab…cd", "sk-ab…cd"),
+    ("sk-ab\x00\x07\x7fcd", "sk-ab   cd"),
+    ("sk-ab\udcffcd", "sk-ab cd"),
+    (" sk-ab\u2028cd\r", "sk-ab cd"),
+]
+
+
+@pytest.mark.parametrize("over", ["plain", "httpx"])
+@pytest.mark.parametrize(("key", "sent"), KEYS, ids=range(len(KEYS)))
+def test_a_key_that_cannot_be_a_header_is_neither_raised_nor_shown(
+    key: str, sent: str, over: str, request: pytest.FixtureRequest
+) -> None:
+    if over == "httpx":
+        request.getfixturevalue("over_httpx")
+    heads: list[bytes] = []
+    headers = {"X-Team": "a\x00b\r\nX-Other: c"}
+    pieces = [HEAD + b"\r\n", WORD]
+    asked = against(
+        lambda listing: iter([LIST] if listing else pieces), ask, 0.001, heads, api_key=key, headers=headers
+    )
+    assert asyncio.run(asked)[1].text == "hi"
+    for head in heads:
+        lines = head.decode().split("\r\n")
+        assert f"Authorization: Bearer {sent}" in lines and "X-Team: a b  X-Other: c" in lines
+
+
+@pytest.mark.parametrize("name", ["My Header", "Größe", "", "X\udcff"])
+@pytest.mark.usefixtures("over_httpx")
+def test_a_header_that_has_no_name_is_said_without_its_value(name: str) -> None:
+    async def use(model: HttpModel) -> str:
+        with pytest.raises(ModelError) as caught:
+            await model.connect()
+        return str(caught.value)
+
+    assert "s3cret" not in asyncio.run(against(lambda _listing: iter([LIST]), use, 0, headers={name: "s3cret"}))
+
+
+@pytest.mark.parametrize("address", ["a\x00b/v1", "models.test/v1\udcff", "a\udcffb/v1", "xn--/v1", "[::g]/v1"])
+def test_an_address_that_the_library_refuses_is_none(address: str) -> None:
+    async def main() -> None:
+        model = HttpModel(ModelOptions(api_base=f"https://{address}"))
+        with pytest.raises(UsageError, match="address"):
+            await model.connect()
+        await model.close()
+
+    asyncio.run(main())

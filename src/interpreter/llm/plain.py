@@ -14,7 +14,7 @@ from interpreter.errors import MalformedAnswer, ServerFault
 from interpreter.text.i18n import _
 
 from .faults import broke_off, not_http, silent, unreachable
-from .transport import Target
+from .transport import Target, one_line
 
 READ = 1 << 16
 MAX_HEAD = 1 << 16
@@ -111,7 +111,7 @@ class PlainTransport:
         lines += [f"{name}: {one_line(value)}" for name, value in headers.items()]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
-        data = ("\r\n".join([*lines, "", ""]).encode("utf-8"), body or b"")
+        data = ("\r\n".join([*lines, "", ""]).encode("utf-8", "replace"), body or b"")
         wait = self._read_timeout if wait is None else wait
         while self._free:
             kept = self._free.pop()
@@ -273,11 +273,6 @@ class PlainExchange:
             self._owner.keep(self._connection)
         else:
             self._connection.abort()
-
-
-def one_line(value: str) -> str:
-    """A header's value cannot begin another header."""
-    return value.replace("\r", " ").replace("\n", " ")
 
 
 def parse_head(head: bytes, target: Target) -> tuple[int, dict[str, str]]:

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Mapping
 
 import httpx
 
-from interpreter.errors import ModelError, ServerFault
+from interpreter.errors import MalformedAnswer, ModelError, ServerFault
 from interpreter.text.i18n import _
 
-from .faults import broke_off, not_http, silent, unreachable
-from .transport import Target
+from .faults import broke_off, not_http, short, silent, unreachable
+from .transport import Target, no_address, one_line
 
 FINISH_GRACE = 0.2
 """Seconds for the end of a body after the protocol's own end was seen: a new TLS connection would cost more."""
@@ -36,9 +36,12 @@ class SecureTransport:
     ) -> SecureExchange:
         wait = self._read_timeout if wait is None else wait
         timeout = httpx.Timeout(wait, connect=self._connect_timeout)
-        request = self._client.build_request(
-            method, self._target.root + path, headers=dict(headers), content=body, timeout=timeout
-        )
+        try:
+            request = self._client.build_request(
+                method, self._target.root + path, headers=octets(headers), content=body, timeout=timeout
+            )
+        except (httpx.InvalidURL, UnicodeError):
+            raise no_address(self._target.url) from None
         for again in (True, False):
             try:
                 return SecureExchange(await self._client.send(request, stream=True), wait)
@@ -70,9 +73,16 @@ class SecureExchange:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._wait = wait
-        self._parts = response.aiter_bytes()
+        self._parts = response.aiter_raw()
 
     async def body(self) -> AsyncGenerator[bytes, None]:
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", ""):
+            # A few bytes of it may be gigabytes, and a reader would unpack them at once.
+            raise MalformedAnswer(
+                _("The server sent a compressed body ({encoding}) unasked.", encoding=short(encoding)),
+                _("Switch compression off in the server or in the gateway before it."),
+            )
         try:
             async for data in self._parts:
                 yield data
@@ -93,3 +103,12 @@ class SecureExchange:
     async def close(self) -> None:
         with contextlib.suppress(httpx.HTTPError, OSError):
             await self._response.aclose()
+
+
+def octets(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """The headers as they go out, and that nothing is to be compressed.
+
+    The library takes them as ASCII only, and what it says of a value that it refuses quotes it, the key as well.
+    """
+    found = {name.encode("ascii", "replace"): one_line(value).encode() for name, value in headers.items()}
+    return {b"Accept-Encoding": b"identity", **found}

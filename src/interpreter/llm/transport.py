@@ -98,6 +98,11 @@ async def read_whole(exchange: Exchange) -> bytes:
     return b"".join(parts)
 
 
+def one_line(value: str) -> str:
+    """A header's value: it cannot begin another header, and holds nothing that cannot be sent."""
+    return "".join(c if c.isprintable() else " " for c in value).strip()
+
+
 def parse_base(api_base: str) -> Target:
     """A server's address as a person writes it. Raises UsageError for what is none."""
     text = api_base.strip()
@@ -110,11 +115,15 @@ def parse_base(api_base: str) -> Target:
     host, port = split_port(netloc.rpartition("@")[2])
     number = port if port is not None else ("443" if scheme == "https" else "80")
     if scheme not in ("http", "https") or not host or not number.isdecimal() or not 0 < int(number) < 65536:
-        raise UsageError(
-            _("{value} is not the address of a model's server.", value=repr(api_base)),
-            _("Write it like http://localhost:8000/v1"),
-        )
+        raise no_address(api_base)
     return Target(scheme, host, int(number), f"/{path}" if path else "")
+
+
+def no_address(written: str) -> UsageError:
+    return UsageError(
+        _("{value} is not the address of a model's server.", value=repr(written)),
+        _("Write it like http://localhost:8000/v1"),
+    )
 
 
 def split_port(netloc: str) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from interpreter.text.i18n import _
 from interpreter.types.base import new_id
 from interpreter.types.messages import CallPiece, Piece, ReasoningPiece, TextPiece, ToolCall, Usage
 
-from .faults import in_stream, short
+from .faults import in_json, in_stream, short
 from .options import Prices
 from .think import ThinkSplitter, split_unopened
 
@@ -60,17 +60,24 @@ FINISH: dict[str, Literal["stop", "tool_calls", "length"]] = {
     "max_tokens": "length",
     "model_length": "length",
 }
+MOST_JOINED, LONGEST_JOINED = 100, 1 << 20
+"""Data lines of one JSON value, and bytes of those that are no JSON yet: each is read again with all before it."""
+MOST_TOKENS = 1 << 53
+"""A count beyond it is none, and could not be multiplied by a price."""
+LONGEST_TRIED = 1 << 18
+"""Characters of a call's arguments, up to which they are looked at for being whole."""
 decode_chunk = msgspec.json.Decoder(Chunk).decode
-encode = msgspec.json.encode
 
 
 class Slot:
     """A call that is being put together."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.id = ""
         self.name = ""
         self.parts: list[str] = []
+        self.size = 0
         self.announced = False
 
     @property
@@ -78,7 +85,9 @@ class Slot:
         return "".join(self.parts)
 
     def complete(self) -> bool:
-        """Whether its arguments are whole JSON already."""
+        """Whether its arguments are whole JSON already; long ones never are, for this may be asked at each piece."""
+        if self.size > LONGEST_TRIED:
+            return False
         try:
             msgspec.json.decode(self.arguments)
         except (msgspec.DecodeError, RecursionError):
@@ -102,22 +111,26 @@ class Assembler:
         self._by_index: dict[int, Slot] = {}
         self._think = ThinkSplitter()
         self._broken = b""
+        self._joined = 0
 
     def feed(self, data: bytes) -> list[Piece]:
         """The pieces of one event. Raises ModelError for an error that the server reports, or for what is no JSON."""
         if data == b"[DONE]":
             self.done = True
             return []
+        if not data:
+            return []
         if self._broken:
             data, self._broken = self._broken + b"\n" + data, b""
         try:
-            chunk = decode_chunk(data)
-        except (msgspec.ValidationError, RecursionError):
-            chunk = lenient(data)
+            chunk = read_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            # One JSON value may be written over several data lines.
-            self._broken = data
+            # One JSON value may be written over several data lines, though not over many.
+            self._broken, self._joined = data, self._joined + 1
+            if self._joined > MOST_JOINED or len(data) > LONGEST_JOINED:
+                raise malformed(data) from None
             return []
+        self._joined = 0
         self.chunks += 1
         if chunk.error:
             raise in_stream(chunk.error)
@@ -169,13 +182,14 @@ class Assembler:
         slot.id = slot.id or ident
         slot.name = slot.name or name
         raw = function.arguments
-        arguments = raw if isinstance(raw, str) else ("" if raw is None or raw == {} else encode(raw).decode())
+        arguments = raw if isinstance(raw, str) else ("" if raw is None or raw == {} else in_json(raw))
         slot.parts.append(arguments)
+        slot.size += len(arguments)
         if slot.name and (arguments or not slot.announced):
             shown = arguments if slot.announced else slot.arguments
             first = "" if slot.announced else slot.name
             slot.announced = True
-            pieces.append(CallPiece(index=self._slots.index(slot), name=first, arguments=shown))
+            pieces.append(CallPiece(index=slot.number, name=first, arguments=shown))
 
     def _slot(self, index: int | None, ident: str, name: str) -> Slot:
         """The call that a delta belongs to; a new one where the delta begins it."""
@@ -185,7 +199,7 @@ class Assembler:
             if other or (index is None and slot.complete()):
                 slot = None
         if slot is None:
-            slot = Slot()
+            slot = Slot(len(self._slots))
             self._slots.append(slot)
             if index is not None:
                 self._by_index[index] = slot
@@ -194,11 +208,7 @@ class Assembler:
     def end(self) -> list[Piece]:
         """The last pieces, once nothing more comes. Raises MalformedAnswer for data that never became JSON."""
         if self._broken:
-            words = short(self._broken.decode("utf-8", "replace"))
-            raise MalformedAnswer(
-                _("The server sent what is not the protocol: {reason}", reason=words),
-                _("Look at the server's log, then ask again."),
-            )
+            raise malformed(self._broken)
         pieces: list[Piece] = []
         self._said(*self._think.rest(), pieces)
         return pieces
@@ -222,6 +232,22 @@ class Assembler:
         if self.finish:
             return FINISH.get(self.finish.lower(), "other")
         return "tool_calls" if calls else "stop"
+
+
+def malformed(data: bytes) -> MalformedAnswer:
+    words = short(data[:4096].decode("utf-8", "replace"))
+    return MalformedAnswer(
+        _("The server sent what is not the protocol: {reason}", reason=words),
+        _("Look at the server's log, then ask again."),
+    )
+
+
+def read_chunk(data: bytes) -> Chunk:
+    """Raises msgspec.DecodeError and UnicodeDecodeError for what is no JSON."""
+    try:
+        return decode_chunk(data)
+    except (msgspec.ValidationError, RecursionError):
+        return lenient(data)
 
 
 def lenient(data: bytes) -> Chunk:
@@ -266,13 +292,18 @@ def as_dict(value: Any) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
+def as_text(value: Any) -> str:
+    """Never `str`: what is nested deeply enough to be read can be too deep to be written."""
+    return value if isinstance(value, str) else ""
+
+
 def joined(content: Any) -> str:
     """The text of content that comes as a list of parts."""
-    return "".join(str(as_dict(part).get("text") or "") for part in as_list(content))
+    return "".join(as_text(as_dict(part).get("text")) for part in as_list(content))
 
 
 def count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < MOST_TOKENS else 0
 
 
 def usage_of(raw: dict[str, Any], prices: Prices | None) -> Usage:

@@ -15,7 +15,7 @@ from interpreter.errors import ModelError, ModelUnknown, ModelUnreachable
 from interpreter.text.i18n import _
 from interpreter.types.messages import ServerFacts
 
-from .chunks import as_dict, as_list
+from .chunks import MOST_TOKENS, as_dict, as_list, as_text
 from .faults import from_status, is_json, not_the_api, unreachable
 from .names import choose_model, default_base
 from .options import ModelOptions
@@ -61,12 +61,12 @@ class Contact:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(str(card["id"]) for card in self.cards)
+        return tuple(card["id"] for card in self.cards)
 
     @property
     def kind(self) -> str:
         for card in self.cards:
-            if kind := OWNERS.get(str(card.get("owned_by", "")).lower()):
+            if kind := OWNERS.get(as_text(card.get("owned_by")).lower()):
                 return kind
         return "hosted" if self.target.scheme == "https" and not self.target.local else "unknown"
 
@@ -115,7 +115,7 @@ class Contact:
         if "data" not in table and "models" not in table:
             raise not_the_api(data, self.target)
         cards = [as_dict(item) for item in as_list(table.get("data"))]
-        self.cards = [card for card in cards if card.get("id")]
+        self.cards = [card for card in cards if as_text(card.get("id"))]
         self.listed = True
 
 
@@ -274,12 +274,13 @@ async def ollama_window(contact: Contact, model: str) -> int | None:
         if tokens and model in (running.get("name"), running.get("model")):
             return tokens
     shown = await contact.json("/api/show", msgspec.json.encode({"model": model}))
-    words = str(shown.get("parameters") or "").split()
+    words = as_text(shown.get("parameters")).split()
     for name, value in itertools.pairwise(words):
-        if name == "num_ctx" and value.isdecimal():
+        if name == "num_ctx" and value.isdecimal() and len(value) <= 12:
             return int(value)
     return None
 
 
 def positive(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    """A count of tokens; what is beyond MOST_TOKENS is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < MOST_TOKENS else None

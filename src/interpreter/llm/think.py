@@ -19,6 +19,8 @@ class ThinkSplitter:
 
     def __init__(self) -> None:
         self._state = "start"
+        self._space: list[str] = []
+        """White space at the beginning, of which it is not known yet where it belongs."""
         self._held = ""
         self._thought = False
 
@@ -26,45 +28,52 @@ class ThinkSplitter:
         """(thinking, text) that are certain now; what is not certain is held back."""
         if self._state == "text":
             return "", piece
-        self._held += piece
-        if self._state == "start":
-            if opened := OPEN.match(self._held):
-                self._state, self._thought = "thinking", True
-                self._held = self._held[opened.end() :]
-            elif COULD_OPEN.fullmatch(self._held):
-                return "", ""
-            else:
-                self._state = "text"
-                return "", self._begin()
-        return self._thinking()
-
-    def _thinking(self) -> tuple[str, str]:
-        if closed := CLOSE.search(self._held):
-            before, after = self._held[: closed.start()], self._held[closed.end() :]
+        if self._state == "start" and not self._held and not piece.strip():
+            self._space.append(piece)
+            return "", ""
+        data, at, thoughts = self._held + piece, 0, list[str]()
+        self._held = ""
+        while True:
+            if self._state == "start":
+                opened = OPEN.match(data, at)
+                if opened is None:
+                    return "".join(thoughts), self._undecided(data[at:])
+                self._state, self._thought, at = "thinking", True, opened.end()
+                self._space.clear()
+            closed = CLOSE.search(data, at)
+            if closed is None:
+                cut = data.rfind("<", max(at, len(data) - LONGEST_CLOSE))
+                cut = len(data) if cut < 0 else cut
+                thoughts.append(data[at:cut])
+                self._held = data[cut:]
+                return "".join(thoughts), ""
             # Another block of thinking may follow.
-            self._state, self._held = "start", ""
-            thinking, text = self.feed(after) if after else ("", "")
-            return before + thinking, text
-        cut = self._held.rfind("<", max(0, len(self._held) - LONGEST_CLOSE))
-        if cut < 0:
-            return self._take(), ""
-        certain, self._held = self._held[:cut], self._held[cut:]
-        return certain, ""
+            thoughts.append(data[at : closed.start()])
+            self._state, at = "start", closed.end()
+
+    def _undecided(self, data: str) -> str:
+        """The first text; empty as long as it could still be the beginning of thinking."""
+        could = COULD_OPEN.fullmatch(data) is not None
+        bare = data.lstrip() if could else data
+        self._space.append(data[: len(data) - len(bare)])
+        self._held = bare
+        if could:
+            return ""
+        self._state = "text"
+        return self._begin()
 
     def rest(self) -> tuple[str, str]:
         """(thinking, text) of what was held back, at the end of the answer."""
         if self._state == "thinking":
-            return self._take(), ""
+            held, self._held = self._held, ""
+            return held, ""
         return "", self._begin()
 
     def _begin(self) -> str:
         """The first text; white space between thinking and text belongs to neither."""
-        text = self._take()
+        text, self._held = "".join(self._space) + self._held, ""
+        self._space.clear()
         return text.lstrip() if self._thought else text
-
-    def _take(self) -> str:
-        held, self._held = self._held, ""
-        return held
 
 
 def split_unopened(text: str) -> tuple[str, str]:

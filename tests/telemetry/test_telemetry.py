@@ -16,7 +16,7 @@ import pytest
 from interpreter.app import open_session
 from interpreter.config.settings import TelemetryOptions
 from interpreter.llm.scripted import Reply, ScriptedModel
-from interpreter.telemetry.spans import Spans
+from interpreter.telemetry.spans import MOST, SEEN, Spans, beginning
 from interpreter.types.events import NoteAdded, TurnStarted
 from tests.session.helpers import Talk, settings
 from tests.telemetry.collector import Collector, values
@@ -92,6 +92,17 @@ def test_content_is_sent_where_it_is_asked_for_and_without_secrets(tmp_path: Pat
     tool = values(collector.named("execute_tool")[0].attributes)
     assert "6 * 7" in tool["gen_ai.tool.call.arguments"] and "42" in tool["gen_ai.tool.call.result"]
     assert SECRET.encode() not in collector.raw
+
+
+@pytest.mark.parametrize("before", ["x" * (MOST - 9) + " ", "x" * (SEEN - 9) + " ", "{0} " * 328, ""])
+@pytest.mark.parametrize("after", ["", " " + "y" * 2 * SEEN])
+def test_no_half_of_a_secret_is_sent_where_a_content_is_cut(before: str, after: str) -> None:
+    """328 secrets take up nearly all that is looked at, and then little of what is sent."""
+    secret = SECRET * 4
+    sent = beginning(before.format(secret) + secret + after, (secret,))
+    assert len(sent) <= MOST and SECRET[:4] not in sent
+    if not before.startswith("{0}"):
+        assert sent == (before + "[redacted]" + after)[:MOST]
 
 
 @pytest.mark.parametrize("collector", [{"status": 500}, {"status": 404}, {"delay": 30.0}, None])

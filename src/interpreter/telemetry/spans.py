@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -34,6 +34,8 @@ PROVIDER = "openai"
 `server.address`."""
 MOST = 8_000
 """Characters of one content."""
+SEEN = 3 * MOST
+"""Characters of it that are looked through for secrets; of the last third, half a secret could be left."""
 MOST_OPEN = 1_000
 """Actions whose span is open at a time."""
 Values = Mapping[str, Any]
@@ -246,7 +248,14 @@ class Spans:
         return json.dumps(whole, ensure_ascii=False)
 
     def _safe(self, text: str) -> str:
-        return redact(text[:MOST], self._secrets)
+        return beginning(text, self._secrets)
+
+
+def beginning(text: str, secrets: Iterable[str]) -> str:
+    """At most the first MOST characters of a text without secrets; fewer where it is long and they fill it."""
+    safe = redact(text[:SEEN], secrets)
+    # Half a secret is not known as one: what stands before a cut is left out, also where much shrank before it.
+    return safe[:MOST] if len(text) <= SEEN else safe[: max(0, min(MOST, len(safe) - MOST))]
 
 
 def text_part(text: str) -> dict[str, str]:

@@ -66,6 +66,10 @@ def test_all_fields_of_the_format() -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
+        (text(f"name: one\ndescription: 0x{'f' * 5000}"), "`description` should be text"),
+        (text(f"{HEAD}\n? 0x{'f' * 5000}\n: a"), "`name` should be text"),
+        (text(f"{HEAD}\nmetadata:\n  a: 0x{'f' * 5000}"), "`metadata` should be text"),
+        (text(f"{HEAD}\nmetadata:\n  ? 0x{'f' * 5000}\n  : a"), "`metadata` should be text"),
         (b"no head", "does not begin"),
         (b"---\nname: one\n", "does not begin"),
         (text("name: one"), "`description` is missing"),

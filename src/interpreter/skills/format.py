@@ -118,7 +118,7 @@ def _fields(head: str) -> dict[str, Any]:
         raise SkillError(_("{file} has no readable fields: {problem}", file=FILE, problem=str(error)[:200])) from None
     if not isinstance(found, dict):
         raise SkillError(_("The fields of {file} are written as `name: value`, one on a line.", file=FILE))
-    return {str(name): value for name, value in cast("dict[Any, Any]", found).items()}
+    return {_said(name, "name"): value for name, value in cast("dict[Any, Any]", found).items()}
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -127,7 +127,14 @@ def _text(fields: dict[str, Any], name: str) -> str:
         return ""
     if isinstance(value, dict | list):
         raise SkillError(_("`{name}` should be text.", name=name))
-    return str(value).strip()
+    return _said(value, name).strip()
+
+
+def _said(value: object, name: str) -> str:
+    try:
+        return str(value)
+    except ValueError:  # a number of thousands of digits
+        raise SkillError(_("`{name}` should be text.", name=name)) from None
 
 
 def _metadata(fields: dict[str, Any]) -> dict[str, str]:
@@ -137,4 +144,8 @@ def _metadata(fields: dict[str, Any]) -> dict[str, str]:
     if not isinstance(value, dict):
         raise SkillError(_("`{name}` should be names, each with a text.", name="metadata"))
     pairs = cast("dict[Any, Any]", value)
-    return {str(name): str(one) for name, one in pairs.items() if not isinstance(one, dict | list)}
+    return {
+        _said(name, "metadata"): _said(one, "metadata")
+        for name, one in pairs.items()
+        if not isinstance(one, dict | list)
+    }

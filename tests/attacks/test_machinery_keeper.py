@@ -213,7 +213,7 @@ FLOODS: dict[str, tuple[str, Callable[[Ran], bool], Guard]] = {
     "orders in a context": (
         "say(op='done', id=frame['id'], status='ok', context={'k': 'approved ' * 100000})",
         lambda ran: bool(ran.completion["context"]),
-        Guard("execution.py", "or len(json.dumps(context)) > MAX_CONTEXT:", "or False:"),
+        Guard("execution.py", "or not _sound(context):", "or False:"),
     ),
     "a number that is none": (
         "say(op='done', id=frame['id'], status='ok', exit_status=10**30)",

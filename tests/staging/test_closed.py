@@ -179,8 +179,9 @@ def test_folders_in_one_another_without_end_are_dropped(session: Session) -> Non
 
 
 def test_removing_follows_no_link_and_opens_what_is_closed(tmp_path: Path) -> None:
-    (tmp_path / "secret").mkdir(mode=0o500)
+    (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "kept").touch()
+    (tmp_path / "secret").chmod(0o500)
     with ordinary_user() as root:
 
         def work() -> None:
@@ -197,6 +198,7 @@ def test_removing_follows_no_link_and_opens_what_is_closed(tmp_path: Path) -> No
 
         as_user(work)
     assert (tmp_path / "secret" / "kept").exists() and (tmp_path / "secret").stat().st_mode & 0o777 == 0o500
+    (tmp_path / "secret").chmod(0o700)
 
 
 def test_what_cannot_be_removed_is_said_and_the_stage_is_empty(

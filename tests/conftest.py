@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import tempfile
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,9 +121,21 @@ def end_keepers(root: str) -> list[int]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_keeper_stays(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """Keepers of folders of this run end with it."""
+    """Keepers of folders of this run end with it, and what is closed to us can be removed by a later run."""
     yield
     end_keepers(str(tmp_path_factory.getbasetemp()))
+    if os.geteuid() != 0:
+        open_up(tmp_path_factory.getbasetemp())
+
+
+def open_up(top: Path) -> None:
+    """Let the owner into every folder: overlays leave closed ones, and pytest fails where it cannot remove one."""
+    for folder, names, _files in os.walk(top):
+        for path in (os.path.join(folder, name) for name in names):
+            with suppress(OSError):
+                mode = stat.S_IMODE(os.lstat(path).st_mode)
+                if mode & 0o700 != 0o700 and not os.path.islink(path):
+                    os.chmod(path, mode | 0o700)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -103,11 +104,10 @@ def test_arguments_and_content_may_be_nested_as_deeply_as_they_like(depth: int) 
         b'{"content":[{"text":%b},{"text":"b"}]}' % nested,
     ):
         answer = Assembler()
-        try:
+        with nullcontext() if depth == 100 else suppress(ModelError):
             answer.feed(b'{"choices":[{"delta":%b}]}' % delta)
-            answer.result()
-        except ModelError:
-            pass
+            text, _reasoning, calls = answer.result()
+            assert text or calls or depth > 900, "only what no reader of JSON can take is passed over"
 
 
 def facts(card: dict[str, Any], other: bytes) -> ServerFacts:

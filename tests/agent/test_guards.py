@@ -100,6 +100,11 @@ def test_a_promise_is_asked_once() -> None:
         ("Done! I'll be happy to help further.", False),
         ("Shall I go on?", False),
         ("平均值是 4.2。", False),
+        ('我来读取。execute({"language": "python", "code": "print(1)"})', True),
+        ("execute(language='python', code='print(1)')", True),
+        ('I read it. {"name": "execute", "arguments": {"code": "1"}}', True),
+        ("I could call execute(language, code) but I am done.", False),
+        ("cursor.execute({'a': 1}) is what your code calls.", False),
     ],
 )
 def test_what_counts_as_a_promise(text: str, announces: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -186,6 +187,8 @@ class Guards:
         return None
 
 
+LAST = 4000
+"""Characters of an answer that are looked at for a call."""
 BEGINNINGS = (
     *("let me ", "let's ", "now let me", "now i will", "now i'll", "next, i", "next i will", "first, i"),
     *("i will ", "i'll "),
@@ -193,8 +196,14 @@ BEGINNINGS = (
 )
 
 
+WRITTEN = re.compile(r"""(?<![A-Za-z0-9_.])execute\(\s*(?:\{|language\s*=)|"name"\s*:\s*"execute\"""")
+"""A call in the middle of words, where it is not read as one."""
+
+
 def promises(text: str) -> bool:
-    """True when the last sentence announces an act instead of reporting one."""
+    """True when the last sentence announces an act instead of reporting one, or a call stands among the words."""
+    if WRITTEN.search(text[-LAST:]):
+        return True
     last = [line for line in text.strip().splitlines() if line.strip()][-1].strip().lstrip("#*-> ")
     sentence = last
     for mark in (". ", "。", "! ", "！"):

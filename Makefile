@@ -5,6 +5,8 @@ RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
 WORKERS ?= auto
 TESTS ?= tests
+# Only the files that hold such tests: to collect all the others once more takes a while.
+ALONE = $(if $(filter tests,$(TESTS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests),$(TESTS))
 DEMO_FLAGS = $(if $(API_BASE),--api_base "$(API_BASE)") $(if $(MODEL),--model "$(MODEL)") $(if $(DEMO_LANG),--lang "$(DEMO_LANG)")
 
 .PHONY: help demo test check bench chaos picture test-servers test-vm setup clean
@@ -34,7 +36,7 @@ demo: $(VENV)/.ready-run
 test: $(VENV)/.ready-dev
 	@$(RUN) -m tests.libraries
 	$(RUN) tools/run_tests.py $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers and not alone"
-	@$(RUN) tools/run_tests.py $(TESTS) -q -m alone || [ $$? = 5 ]
+	@$(RUN) tools/run_tests.py $(ALONE) -q -m alone || [ $$? = 5 ]
 
 check: $(VENV)/.ready-dev
 	$(RUN) -m ruff check .

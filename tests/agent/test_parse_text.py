@@ -132,6 +132,18 @@ def test_what_is_only_shown(text: str) -> None:
     assert reading.text == text.strip()
 
 
+@pytest.mark.parametrize("word", ["pyhton", "phyton", "pythn", "pyton", "Pythonn", "pythom"])
+def test_a_name_with_one_slip_is_the_language(word: str) -> None:
+    assert programs(read(f"So:\n```{word}\n{CODE}\n```")) == [("python", CODE)]
+    (action,) = read(f"```{word}\n{CODE}\n```").actions
+    assert any(word.lower() in repair for repair in action.repairs)
+
+
+@pytest.mark.parametrize("word", ["note", "base", "cash", "phantom", "p", "pythagoras", "on", "shells2", "hell", "yaml"])
+def test_another_word_is_no_language(word: str) -> None:
+    assert programs(read(f"So:\n```{word}\n{CODE}\n```")) == []
+
+
 def test_fences_within_a_program() -> None:
     code = 'text = """\n# Title\n```bash\nls\n```\n"""\nprint(text)'
     assert programs(read(f"```python\n{code}\n```\nDone.")) == [("python", code)]

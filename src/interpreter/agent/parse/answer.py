@@ -26,7 +26,7 @@ from interpreter.types.messages import Answer
 from ...text.expression import expression
 from ..ports import Toolbook
 from .calls import CUT, EXECUTE, EXPECTED, Call, read_call, tool_named
-from .code import ends_early, language_named, looks_like_python, settle
+from .code import ends_early, language_meant, language_named, looks_like_python, settle
 from .fences import Block, find_blocks, find_in_sentence
 from .tags import Found, find_json, find_tags
 
@@ -192,7 +192,7 @@ class Reader:
             return "python" if only and looks_like_python(block.code) else ""
         if block.info == "tool_code":
             return "python"
-        named = language_named(block.info, self.languages)
+        named = language_meant(block.info, self.languages)
         return "" if named in SHOWN else named
 
     def in_sentence(self) -> Block | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Mapping
+from os.path import commonprefix
 from typing import NamedTuple
 
 from interpreter.errors import FormatError
@@ -37,13 +38,34 @@ def language_named(word: str, languages: Mapping[str, str]) -> str:
     return languages.get(low) or canonical(word) or ""
 
 
+def language_meant(word: str, languages: Mapping[str, str]) -> str:
+    """As `language_named`, and with one slip of the fingers in a name, where it can mean one language only."""
+    if named := language_named(word, languages):
+        return named
+    names = {name: name for name in languages.values()} | {"bash": "shell"}
+    near = {name for spelling, name in names.items() if slipped(word.strip().lower(), spelling)}
+    return near.pop() if len(near) == 1 and near <= set(languages.values()) else ""
+
+
+def slipped(word: str, spelling: str) -> bool:
+    """Whether the word is the spelling with letters in another order, one missing, one too many or, in a long one, one
+    wrong. The first letter is right: `note` and `hello` are no languages."""
+    if len(spelling) < 4 or not word.isalpha() or word[:1] != spelling[:1]:
+        return False
+    if sorted(word) == sorted(spelling):
+        return True
+    same = len(commonprefix((word, spelling)))
+    a, b = word[same:], spelling[same:]
+    return a[1:] == b or a == b[1:] or (len(spelling) > 4 and a[1:] == b[1:])
+
+
 def settle(language: str, code: str, languages: Mapping[str, str]) -> Program:
     """The program that is meant. `language` is as the model wrote it and may be empty.
 
     Raises FormatError for code that cannot be run as it stands.
     """
     repairs: list[str] = []
-    name = language_named(language, languages) if language.strip() else ""
+    name = language_meant(language, languages) if language.strip() else ""
     if language.strip() and not name:
         there = ", ".join(sorted(set(languages.values())))
         raise FormatError(f"There is no language {language.strip()[:40]!r} here. Use one of: {there}.")

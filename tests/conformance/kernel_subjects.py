@@ -57,6 +57,7 @@ def _deno_kernel(folder: Path) -> Runtime | None:
 
 
 SQL = {
+    "says": "SQL says nothing until it has its result",
     "exit": "SQL has no exit status",
     "stderr": "SQL has one output",
     "nap": "SQL cannot sleep",
@@ -78,9 +79,9 @@ SUBJECTS = [
         exit="import sys; sys.exit(3)",
         error="open('/no/such/file')",
         error_says="/no/such/file",
-        busy="while True: pass",
-        nap="import time; time.sleep(60)",
-        child="import subprocess; subprocess.run('sleep 60', shell=True); print('never')",
+        busy="print('on', flush=True)\nwhile True: pass",
+        nap="import time; print('on', flush=True); time.sleep(60)",
+        child="import subprocess; subprocess.run('echo on; exec sleep 60', shell=True); print('never')",
         big="print('x' * 5000000)",
         unicode="print('héllo 中文 😀')",
         ask="import sys; print('[' + sys.stdin.read() + ']')",
@@ -97,9 +98,9 @@ SUBJECTS = [
         exit="exit 3",
         error="ls /no/such/file",
         error_says="/no/such/file",
-        busy="while :; do :; done",
-        nap="sleep 60",
-        child="sleep 60 | cat; echo never",
+        busy="echo on; while :; do :; done",
+        nap="echo on; sleep 60",
+        child="(echo on; exec sleep 60) | cat; echo never",
         big="head -c 5000000 /dev/zero | tr '\\0' x; echo",
         unicode="echo 'héllo 中文 😀'",
         ask='read -r line; echo "[$line]"',
@@ -116,9 +117,9 @@ SUBJECTS = [
         exit="exit 3",
         error="ls /no/such/file",
         error_says="/no/such/file",
-        busy="while :; do :; done",
-        nap="sleep 60",
-        child="sleep 60 | cat; echo never",
+        busy="echo on; while :; do :; done",
+        nap="echo on; sleep 60",
+        child="(echo on; exec sleep 60) | cat; echo never",
         big="head -c 5000000 /dev/zero | tr '\\0' x; echo",
         unicode="echo 'héllo 中文 😀'",
         ask='read -r line; echo "[$line]"',
@@ -135,9 +136,9 @@ SUBJECTS = [
         exit="process.exit(3)",
         error="null.nothing",
         error_says="Cannot read properties of null",
-        busy="while (true) {}",
-        nap="await new Promise((r) => setTimeout(r, 60000))",
-        child="require('child_process').execSync('sleep 60'); console.log('never')",
+        busy="console.log('on'); while (true) {}",
+        nap="console.log('on'); await new Promise((r) => setTimeout(r, 60000))",
+        child="require('child_process').execSync('echo on; exec sleep 60', {stdio: 'inherit'}); console.log('never')",
         big="console.log('x'.repeat(5000000))",
         unicode="console.log('héllo 中文 😀')",
         ask="console.log('[' + require('fs').readFileSync(0, 'utf8') + ']')",
@@ -180,9 +181,9 @@ SUBJECTS = [
         get='cat(add(1), "\\n")',
         error='stop("went wrong")',
         error_says="went wrong",
-        busy="while (TRUE) {}",
-        nap="Sys.sleep(60)",
-        child='if (system("sleep 60") != 0) stop("stopped")',
+        busy='cat("on\\n"); while (TRUE) {}',
+        nap='cat("on\\n"); Sys.sleep(60)',
+        child='if (system("echo on; exec sleep 60") != 0) stop("stopped")',
         big='cat(strrep("x", 5000000), "\\n", sep = "")',
         unicode='cat("héllo 中文 😀\\n")',
         ask='line <- readline("? "); cat("[", line, "]\\n", sep = "")',
@@ -199,9 +200,9 @@ SUBJECTS = [
         get="console.log(add(1))",
         error='throw new Error("went wrong")',
         error_says="went wrong",
-        busy="while (true) {}",
-        nap="await new Promise((r) => setTimeout(r, 60000))",
-        child='await new Deno.Command("sleep", { args: ["60"] }).output(); console.log("never")',
+        busy='console.log("on"); while (true) {}',
+        nap='console.log("on"); await new Promise((r) => setTimeout(r, 60000))',
+        child='console.log("on"); await new Deno.Command("sleep", { args: ["60"] }).output(); console.log("never")',
         big='console.log("x".repeat(5000000))',
         unicode='console.log("héllo 中文 😀")',
         ask='console.log("[" + prompt("? ") + "]")',
@@ -225,6 +226,7 @@ class Live:
         self.folder = folder
         self._runtime = runtime
         self._guest: Guest | None = None
+        self._ran: dict[str, Ran] = {}
 
     @property
     def guest(self) -> Guest:
@@ -249,5 +251,8 @@ class Live:
     def run(self, code: str, **limits: float) -> Ran:
         return self.seen(self.guest.end(self.begin(code, **limits)))
 
-    def forget(self) -> None:
-        self._guest = None
+    def once(self, code: str) -> Ran:
+        """What came of the code, which runs once however many tests look at it."""
+        if code not in self._ran:
+            self._ran[code] = self.run(code)
+        return self._ran[code]

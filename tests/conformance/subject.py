@@ -24,8 +24,11 @@ class Subject:
     big: str
     """Prints five million x and a line end."""
     unicode: str
-    """Prints `héllo 中文 😀`."""
+    """Prints `héllo 中文 😀`. One code may stand here, in `ask` and in `cwd`, and then runs once for the three."""
     busy: str
+    """Prints `on`, as `nap` and `child` do, so that it is known to be under way."""
+    begins: float = 0.4
+    """The time limit of a busy one, in seconds: what has to be built first needs more until it is under way."""
     set: str = ""
     get: str = ""
     """Prints or shows what `set` kept: 41 and one more."""
@@ -41,5 +44,9 @@ class Subject:
     """Leaves a sleeping child behind, and prints `went on`."""
     die: str = ""
     """Kills its own process."""
-    died_as: str = "died"
     exceptions: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def one_shot(self) -> bool:
+        """Each execution is a program of its own, and there is no state to set."""
+        return not self.set

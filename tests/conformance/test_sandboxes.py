@@ -73,7 +73,14 @@ def works_here(backend: str) -> str:
     return ""
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "container", "landlock"])
+# One worker has all tests of a backend, so that each world is made and probed once.
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"walls {name}"))
+    for name in ("bubblewrap", "container", "landlock")
+]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "container":
@@ -123,6 +130,7 @@ def test_nothing_comes_through(found: dict[str, str], backend: str, world: World
     assert found[probe].startswith("stopped"), found[probe]
 
 
+@pytest.mark.xdist_group("walls host")
 @pytest.mark.parametrize("probe", sorted(set(sandbox_probes.PROBES) - MACHINE))
 @pytest.mark.parametrize("uid", users(), ids=lambda uid: "root" if uid == 0 else "user")
 def test_the_probe_would_notice(control: dict[int, dict[str, str]], uid: int, probe: str) -> None:

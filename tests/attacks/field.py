@@ -16,6 +16,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from interpreter.types.walls import Launch
 from tests.conformance.sandbox_world import PYTHON, World, run_as, world_of
 
@@ -40,6 +42,11 @@ TELLING = {
     "HARMLESS": "SECRET-VALUE",
 }
 """What the person's environment holds beside what programs need."""
+
+
+def grouped(module: str, values: Iterable[Any]) -> list[Any]:
+    """Parameters of a fixture of a module. The tests of one go to one worker: each worker would make its own."""
+    return [pytest.param(one, marks=pytest.mark.xdist_group(f"{module} {one}")) for one in values]
 
 
 @contextlib.contextmanager

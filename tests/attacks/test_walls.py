@@ -16,7 +16,7 @@ from tests.conformance.sandbox_world import PYTHON, World, users
 from tests.conformance.test_sandboxes import has_identity, works_here
 from tests.engine import engine
 
-from .field import TELLING, attack_all, attack_bare, field_of, snapshot
+from .field import TELLING, attack_all, attack_bare, field_of, grouped, snapshot
 from .inside.registry import ATTACKS
 from .open_ways import BY_ROOT_ONLY, HERE_STOPPED, OPEN, by_root_only_here
 
@@ -31,7 +31,7 @@ def who(uid: int) -> str:
     return "root" if uid == 0 else "user"
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "container", "landlock"])
+@pytest.fixture(scope="module", params=grouped("walls", ["bubblewrap", "container", "landlock"]))
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "container":
@@ -92,6 +92,7 @@ def test_nothing_outside_was_touched(ran: tuple[int, Ran]) -> None:
     assert ran[1].signals == ""
 
 
+@pytest.mark.xdist_group("walls bare")
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
 @pytest.mark.parametrize("uid", users(), ids=who)
 def test_without_walls_it_comes_through(bare: dict[int, dict[str, str]], uid: int, attack: str) -> None:

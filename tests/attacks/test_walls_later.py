@@ -30,7 +30,7 @@ from tests.conformance.sandbox_world import PYTHON, World, run_as, users, world_
 from tests.conformance.test_sandboxes import works_here
 from tests.engine import engine
 
-from .field import identity
+from .field import grouped, identity
 from .inside.plants import PLANTS
 from .open_ways import RUNS_LATER
 
@@ -159,7 +159,7 @@ def plant_all(projects: Projects, profile: Profile | None) -> None:
     subprocess.run(arguments, env=env, cwd=projects.top, check=True, capture_output=True, timeout=60, **who)
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "container", "landlock"])
+@pytest.fixture(scope="module", params=grouped("walls later", ["bubblewrap", "container", "landlock"]))
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "container":

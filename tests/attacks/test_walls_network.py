@@ -27,7 +27,7 @@ from tests.conformance.sandbox_world import PYTHON, run_as, users, world_of
 from tests.conformance.test_sandboxes import works_here
 from tests.engine import engine
 
-from .field import address_here
+from .field import address_here, grouped
 from .inside.relays import RELAYS, SAID
 
 pytestmark = [
@@ -124,7 +124,7 @@ def facts() -> Iterator[dict[str, Any]]:
         yield {"port": port, "datagrams": datagrams, "address_here": address_here()}
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "container", "landlock"])
+@pytest.fixture(scope="module", params=grouped("walls network", ["bubblewrap", "container", "landlock"]))
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "container":
@@ -173,6 +173,7 @@ def bare(facts: dict[str, Any]) -> Iterator[dict[str, str]]:
     yield json.loads(done.stdout)
 
 
+@pytest.mark.xdist_group("walls network bare")
 @pytest.mark.parametrize("relay", sorted(RELAYS))
 def test_without_walls_it_comes_through(bare: dict[str, str], relay: str) -> None:
     assert bare[relay] == "through", bare[relay]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from interpreter.config import files
 from interpreter.config.files import read_entries
 from interpreter.config.keys import KEYS
 from interpreter.config.load import load_settings
@@ -16,7 +17,7 @@ from interpreter.config.paths import project_file, user_file
 from interpreter.config.settings import Settings, value_of
 from interpreter.errors import ConfigError, InterpreterError, PolicyError
 from interpreter.llm.script import Reply
-from interpreter.policy import load_policy, trust, trusts
+from interpreter.policy import document, load_policy, trust, trusts
 from interpreter.store import Store
 from interpreter.types.rules import Circumstances
 from tests.bad.command import needs_walls, talk_of
@@ -98,6 +99,7 @@ def test_what_is_hidden_stays_hidden(place: Place) -> None:
     assert {"/home/person/diary", str(place.work / "x")} == set(place.load().walls.hidden)
 
 
+WIDE = {"config.yaml": "1," * files.MOST_NODES, "policy.yaml": "1," * document.MOST_NODES}
 BOMBS = {
     "an object of Python": "a: !!python/object/apply:os.system ['touch planted']\n",
     "a module of Python": "model: !!python/name:os.system\n",
@@ -107,7 +109,7 @@ BOMBS = {
     "itself": "a: &a [*a]\n",
     "deep": "a: " + "[" * 100_000,
     "deep maps": "".join(" " * n + "a:\n" for n in range(2000)),
-    "wide": "a: [" + "1," * 51_000 + "]\n",
+    "wide": "a: [WIDE]\n",
     "large": "# " + "x" * (2 << 20),
     "twice": "auto_run: false\nauto_run: true\n",
     "a number without end": "max_steps: " + "9" * 5000,
@@ -120,7 +122,7 @@ BOMBS = {
 def test_a_bomb_is_refused_and_named(place: Place, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.work)
     file = place.project.with_name(name)
-    file.write_text(text)
+    file.write_text(text.replace("WIDE", WIDE[name]))
     with pytest.raises((ConfigError, PolicyError)) as caught:
         place.load() if name == "config.yaml" else load_policy(project=file)
     assert name in str(caught.value)

@@ -37,6 +37,8 @@ from .users import ADMIN, User
 HASTE = 20.0
 """How many seconds of the cluster pass in one of ours."""
 PATIENCE = 60.0
+IDLE = 0.3
+"""Seconds after which the controllers look again although nothing has changed: a deadline may have passed."""
 
 
 def why_no_cluster() -> str:
@@ -182,7 +184,7 @@ class Cluster:
             self._serve()
             with self.store.changed:
                 if self.store.number == number:
-                    self.store.changed.wait(0.1)
+                    self.store.changed.wait(IDLE)
 
     def _place_pods(self) -> None:
         for pod in self.store.list("pods"):

@@ -45,6 +45,14 @@ def test_the_same_code_with_the_same_result_gets_a_nudge_then_a_stop() -> None:
     assert isinstance(g.after_action("ls", "ok", "a"), Stop)
 
 
+def test_the_same_failure_is_the_same_in_whatever_cell() -> None:
+    g = guards()
+    said = [
+        g.after_action("f()", "error", f'  File "<cell {n}>", line 1\nTypeError: <f at 0x7f{n}a>') for n in range(3)
+    ]
+    assert [type(verdict) for verdict in said] == [type(None), Tell, Stop]
+
+
 def test_the_same_code_with_another_result_is_fine() -> None:
     g = guards()
     assert [g.after_action("date", "ok", f"{n}") for n in range(5)] == [None] * 5

@@ -139,7 +139,9 @@ def test_a_name_with_one_slip_is_the_language(word: str) -> None:
     assert any(word.lower() in repair for repair in action.repairs)
 
 
-@pytest.mark.parametrize("word", ["note", "base", "cash", "phantom", "p", "pythagoras", "on", "shells2", "hell", "yaml"])
+@pytest.mark.parametrize(
+    "word", ["note", "base", "cash", "phantom", "p", "pythagoras", "on", "shells2", "hell", "yaml"]
+)
 def test_another_word_is_no_language(word: str) -> None:
     assert programs(read(f"So:\n```{word}\n{CODE}\n```")) == []
 

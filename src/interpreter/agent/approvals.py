@@ -133,9 +133,7 @@ class Approvals:
         if not self.can_ask:
             return False
         question = _("{what} Go on?", what=what)
-        answer, _edited = await self.ask(
-            ApprovalRequested(approval=new_id("ap"), kind="continue", question=question, subject=what)
-        )
+        answer, _edited = await self.ask(ApprovalRequested(approval=new_id("ap"), kind="continue", question=question))
         return answer is not None and answer.answer in ("yes", "always")
 
     def resolve(self, op: ResolveApproval) -> None:

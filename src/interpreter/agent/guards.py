@@ -16,6 +16,11 @@ from .rise import Rise, Risen
 
 MOST_SEEN = 1_000
 """Results of a turn that are remembered: a turn may have any number of steps."""
+CHANGING = re.compile(
+    r"0x[0-9a-fA-F]+|<cell \d+>|\bline \d+|\bout\d+\b|\b\d+(?:\.\d+)? ?m?s\b|\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b"
+    r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"
+)
+"""What differs in two results that say the same: addresses, ids, durations, times."""
 FAILED = {"error", "timeout", "limit", "died", "lost", "refused"}
 
 
@@ -126,7 +131,8 @@ class Guards:
     def after_action(self, code: str, status: str, output: str) -> Verdict:
         """Failures in a row, and the same code with the same result."""
         self.rise.ran(failed=status in FAILED)
-        key = hashlib.sha256(f"{code}\0{status}\0{output}".encode("utf-8", "replace")).hexdigest()
+        result = CHANGING.sub("", output) if status in FAILED else output
+        key = hashlib.sha256(f"{code}\0{status}\0{result}".encode("utf-8", "replace")).hexdigest()
         self._seen[key] = self._seen.pop(key, 0) + 1
         if len(self._seen) > MOST_SEEN:
             del self._seen[next(iter(self._seen))]

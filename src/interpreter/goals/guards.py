@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ..agent.guards import FAILED, FinalCheck, Guards, Stop, Tally, Tell, Verdict
+from ..agent.guards import CHANGING, FAILED, FinalCheck, Guards, Stop, Tally, Tell, Verdict
 from ..agent.options import AgentOptions
 from ..text.cut import fit
 from ..text.i18n import _
@@ -16,11 +16,6 @@ from .run import Run
 NEAR = 0.75
 SAME = 3
 """How often the same blocker may be met running."""
-CHANGING = re.compile(
-    r"0x[0-9a-fA-F]+|<cell \d+>|\bline \d+|\bout\d+\b|\b\d+(?:\.\d+)? ?m?s\b|\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b"
-    r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"
-)
-"""What differs in two results that say the same: addresses, ids, durations, times."""
 MEASURED = re.compile(r"\b\d{1,15}\.\d{1,15}\b")
 OWN = (PLAN, CHECKS, FINISH)
 

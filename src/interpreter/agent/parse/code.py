@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Mapping
-from os.path import commonprefix
 from typing import NamedTuple
 
 from interpreter.errors import FormatError
@@ -54,7 +53,8 @@ def slipped(word: str, spelling: str) -> bool:
         return False
     if sorted(word) == sorted(spelling):
         return True
-    same = len(commonprefix((word, spelling)))
+    shorter = min(len(word), len(spelling))
+    same = next((n for n in range(shorter) if word[n] != spelling[n]), shorter)
     a, b = word[same:], spelling[same:]
     return a[1:] == b or a == b[1:] or (len(spelling) > 4 and a[1:] == b[1:])
 

@@ -97,6 +97,30 @@ def test_a_promise_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '我来读取。execute({"language": "python", "code": "print(1)"}) 然后',
+        "execute(language='python', code='print(1) and so on",
+        'I read it. {"name": "execute", "arguments": {"code": "1"}} It is done.',
+    ],
+)
+def test_a_call_among_words_that_is_not_read_is_a_failure_each_time(text: str) -> None:
+    g = guards(AgentOptions(max_retries=2))
+    first, second, third = (g.after_text(text, "stop") for _ in range(3))
+    assert isinstance(first, Tell)
+    assert "nothing ran" in first.text
+    assert isinstance(second, Tell)
+    assert isinstance(third, Stop)
+
+
+@pytest.mark.parametrize(
+    "text", ["I could call execute(language, code) but am done.", "cursor.execute({'a': 1}) is what your code calls."]
+)
+def test_words_about_a_call_are_none(text: str) -> None:
+    assert guards().after_text(text, "stop") is None
+
+
+@pytest.mark.parametrize(
     ("text", "announces"),
     [
         ("I will now read the file.", True),
@@ -108,11 +132,6 @@ def test_a_promise_is_asked_once() -> None:
         ("Done! I'll be happy to help further.", False),
         ("Shall I go on?", False),
         ("平均值是 4.2。", False),
-        ('我来读取。execute({"language": "python", "code": "print(1)"})', True),
-        ("execute(language='python', code='print(1)')", True),
-        ('I read it. {"name": "execute", "arguments": {"code": "1"}}', True),
-        ("I could call execute(language, code) but I am done.", False),
-        ("cursor.execute({'a': 1}) is what your code calls.", False),
     ],
 )
 def test_what_counts_as_a_promise(text: str, announces: bool) -> None:

@@ -146,6 +146,44 @@ def test_another_word_is_no_language(word: str) -> None:
     assert programs(read(f"So:\n```{word}\n{CODE}\n```")) == []
 
 
+SPOKEN = [
+    'execute(language="python", code="print(1)\\nx = 2")',
+    'execute("python", "print(1)\\nx = 2")',
+    'execute({"language": "python", "code": "print(1)\\nx = 2"})',
+    'execute(language="python", code="""print(1)\nx = 2""")',
+    'execute(code="print(1)\\nx = 2", language="py")',
+]
+
+
+@pytest.mark.parametrize("call", SPOKEN)
+@pytest.mark.parametrize("around", ["{}", "我来修正，调用 {}", "Now:\n\n{}\n", "I run `{}`.", "好的。{}。"])
+def test_a_call_in_prose_at_the_end_is_read(call: str, around: str) -> None:
+    reading = read(around.format(call))
+    assert programs(reading) == [("python", CODE)]
+    assert "execute(" not in reading.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"You can run {SPOKEN[0]}",
+        f"For example:\n{SPOKEN[0]}",
+        f"{SPOKEN[0]} is what I would do.",
+        f"x.{SPOKEN[0]}",
+        SPOKEN[0][:-1],
+        'execute(language="python", code=open("x").read())',
+        "execute()",
+        "execute(language, code)",
+    ],
+)
+def test_a_call_in_prose_that_may_mean_something_else_is_not(text: str) -> None:
+    assert programs(read(text)) == []
+
+
+def test_a_call_in_prose_that_was_cut_off_is_not_read() -> None:
+    assert programs(read(SPOKEN[0], finish="length")) == []
+
+
 def test_fences_within_a_program() -> None:
     code = 'text = """\n# Title\n```bash\nls\n```\n"""\nprint(text)'
     assert programs(read(f"```python\n{code}\n```\nDone.")) == [("python", code)]

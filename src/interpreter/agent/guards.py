@@ -24,6 +24,13 @@ CHANGING = re.compile(
 FAILED = {"error", "timeout", "limit", "died", "lost", "refused"}
 
 
+LAST = 4000
+"""Characters of an answer that are looked at for a call."""
+WRITTEN = re.compile(r"""(?<![A-Za-z0-9_.])execute\(\s*(?:\{|language\s*=)|"name"\s*:\s*"execute\"""")
+"""A call in the middle of words, where it is not read as one."""
+UNREAD = "The call among your words could not be read, so nothing ran."
+
+
 @dataclass(frozen=True)
 class Tell:
     text: str
@@ -159,6 +166,8 @@ class Guards:
             return Tell(f"Your answer was empty. {self._act} to go on, or give the final answer in words.")
         if self._final is not None and (self._final.closing is not None or text.lstrip()[:1] in "{[`"):
             return self._final.after_text(text)
+        if finish != "length" and WRITTEN.search(text[-LAST:]):
+            return self._count(True) or Tell(f"{UNREAD} {self._act}, and write nothing else around it.")
         if self._promises == 0 and finish != "length" and promises(text):
             self._promises += 1
             return Tell(
@@ -193,8 +202,6 @@ class Guards:
         return None
 
 
-LAST = 4000
-"""Characters of an answer that are looked at for a call."""
 BEGINNINGS = (
     *("let me ", "let's ", "now let me", "now i will", "now i'll", "next, i", "next i will", "first, i"),
     *("i will ", "i'll "),
@@ -202,14 +209,8 @@ BEGINNINGS = (
 )
 
 
-WRITTEN = re.compile(r"""(?<![A-Za-z0-9_.])execute\(\s*(?:\{|language\s*=)|"name"\s*:\s*"execute\"""")
-"""A call in the middle of words, where it is not read as one."""
-
-
 def promises(text: str) -> bool:
-    """True when the last sentence announces an act instead of reporting one, or a call stands among the words."""
-    if WRITTEN.search(text[-LAST:]):
-        return True
+    """True when the last sentence announces an act instead of reporting one."""
     last = [line for line in text.strip().splitlines() if line.strip()][-1].strip().lstrip("#*-> ")
     sentence = last
     for mark in (". ", "。", "! ", "！"):

@@ -8,6 +8,7 @@
    whose introduction only shows it ("you can run ...") is not run. A fence behind the words of a sentence opens a
    block only where nothing else can be meant (`in_sentence`).
 4. Bare JSON that can only be meant as a call.
+5. `execute(...)` written as a program, behind which the answer ends.
 
 Never half a program: what may have been cut off is refused with a FormatError, and so is what cannot be read.
 """
@@ -26,7 +27,7 @@ from interpreter.types.messages import Answer
 from ...text.expression import expression
 from ..ports import Toolbook
 from .calls import CUT, EXECUTE, EXPECTED, Call, read_call, tool_named
-from .code import ends_early, language_meant, language_named, looks_like_python, settle
+from .code import ends_early, language_meant, language_named, literal_call, looks_like_python, settle
 from .fences import Block, find_blocks, find_in_sentence
 from .tags import Found, find_json, find_tags
 
@@ -46,6 +47,7 @@ ABOUT = expression(
     re.IGNORECASE,
 )
 """Words of who speaks about fences, and does not use one."""
+SPOKEN = expression(r"(?<![\w.`])`?execute\(")
 NOT_CLOSED = (
     "A code block is not closed: end it with ``` on a line of its own, before anything else. Nothing of it ran."
 )
@@ -158,11 +160,11 @@ class Reader:
                     self.attempt(lambda f=found: self.from_text(f))
                 continue
             language = self.language_of(block, only=len(blocks) == 1)
-            if not language or (native_seen and self.only_shown(block)):
+            if not language or (native_seen and self.only_shown(block.start)):
                 continue
             if EXECUTE not in self.offered:
                 # Nothing runs; unless it is plain that it is an example, the model has to know.
-                if not self.only_shown(block):
+                if not self.only_shown(block.start):
                     self.attempt(lambda: self.unrun())
                 continue
             self.spans.append((block.start, block.end))
@@ -209,9 +211,24 @@ class Reader:
         last = not self.answer.text[block.end :].strip()
         return block if named and last and before[-1] in ":：" else None
 
-    def only_shown(self, block: Block) -> bool:
-        """Whether the line before the block says that it is an example."""
-        text, end = self.answer.text, block.start
+    def spoken(self) -> None:
+        """A call of `execute` as a program would make it, at the end of the answer."""
+        text = self.answer.text
+        found = SPOKEN.search(text) if self.whole and EXECUTE in self.offered else None
+        if found is None or self.only_shown(found.start()):
+            return
+        call = literal_call(text[found.start() :].strip().rstrip(".。;!！").strip("`"))
+        if call is not None:
+            self.spans.append((found.start(), len(text)))
+            self.attempt(lambda: self.from_speech(*call))
+
+    def from_speech(self, language: str, code: str) -> Call:
+        program = settle(language, code, self.languages)
+        return Call(EXECUTE, program, "", ("call written in the text (execute(...))", *program.repairs))
+
+    def only_shown(self, start: int) -> bool:
+        """Whether the line before what begins there says that it is an example."""
+        text, end = self.answer.text, start
         while end and text[end - 1].isspace():
             end -= 1
         return SHOWING.search(text[text.rfind("\n", 0, end) + 1 : end]) is not None
@@ -257,6 +274,8 @@ def read_answer(
         if not reader.actions and not reader.errors and "{" in text:
             found = [f for f in find_json(text) if not any(b.start <= f.start < b.end for b in blocks)]
             reader.written([f for f in found if not f.name or tool_named(f.name, reader.offered, languages)[0]])
+        if not reader.actions and not reader.errors:
+            reader.spoken()
     return Reading(text=reader.rest(), actions=tuple(reader.actions), errors=tuple(reader.errors))
 
 

@@ -143,7 +143,7 @@ def python_habits(code: str, name: str, languages: Mapping[str, str], repairs: l
 
 
 def literal_call(code: str) -> tuple[str, str] | None:
-    """(language, code) of a program that is only `execute("python", "...")`."""
+    """(language, code) of a program that is only `execute("python", "...")` or `execute({"language": ...})`."""
     tree = parsed(code)
     if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
         return None
@@ -152,6 +152,9 @@ def literal_call(code: str) -> tuple[str, str] | None:
         return None
     given: dict[str, str] = {}
     named = [(k.arg or "", k.value) for k in call.keywords]
+    if len(call.args) == 1 and not named and isinstance(whole := call.args[0], ast.Dict):
+        named = [(str(getattr(k, "value", "")), v) for k, v in zip(whole.keys, whole.values, strict=True)]
+        call.args.clear()
     plain = zip(("language", "code") if len(call.args) == 2 else ("code",), call.args, strict=False)
     for key, node in [*plain, *named]:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):

@@ -38,6 +38,8 @@ class KeeperClient:
         assert self.process.stdout.readline() == b"ready\n"
         self.process.stdout.close()
         self.events: list[Frame] = []
+        self.started: list[str] = []
+        """Names of kernels, in their order."""
         self._n = 0
         self._buffer = b""
         self._socket = socket.socket(socket.AF_UNIX)
@@ -64,6 +66,8 @@ class KeeperClient:
 
     def ask(self, **request: Any) -> Frame:
         self._n += 1
+        if request["op"] == "start":
+            self.started.append(request["kernel"])
         body = json.dumps(request | {"n": self._n}).encode()
         self._socket.sendall(len(body).to_bytes(4, "big") + body)
         while True:
@@ -71,6 +75,14 @@ class KeeperClient:
             if frame.get("n") == self._n:
                 return frame
             self.events.append(frame)
+
+    def clear(self, since: int) -> None:
+        """End all kernels but the first ones, and forget what was said: the next test meets nothing of this one."""
+        for name in self.started[since:]:
+            if self.ask(op="stop", kernel=name)["ok"]:
+                self.wait_for("died", kernel=name)
+        del self.started[since:]
+        self.events.clear()
 
     def frame(self) -> Frame:
         while len(self._buffer) < 4 or len(self._buffer) < 4 + int.from_bytes(self._buffer[:4], "big"):

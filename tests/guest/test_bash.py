@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,20 +151,20 @@ def test_input_and_terminal_are_at_their_end(bash: Guest) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "f() { while :; do :; done; }; f",
-        "while :; do sleep 0.01; done",
-        "x=$(sleep 60); echo never",
-        "for i in 1 2 3; do sleep 60; done; echo never",
-        "python3 -c 'import time; time.sleep(60)'; echo never",
-        "wait; sleep 60; echo never",
-        "read -r x < <(sleep 60); echo never",
-        "sleep 60 & wait; echo never",
+        "f() { echo on; while :; do :; done; }; f",
+        "echo on; while :; do sleep 0.01; done",
+        "x=$(echo on >&2; exec sleep 60); echo never",
+        "for i in 1 2 3; do sh -c 'echo on; exec sleep 60'; done; echo never",
+        "python3 -I -S -c 'import time; print(\"on\", flush=True); time.sleep(60)'; echo never",
+        "wait; sh -c 'echo on; exec sleep 60'; echo never",
+        "read -r x < <(echo on >&2; exec sleep 60); echo never",
+        "sh -c 'echo on; exec sleep 60' & wait; echo never",
     ],
 )
 def test_interrupt_reaches_everything(bash: Guest, code: str) -> None:
     bash.run("kept=1")
     execution = bash.begin(code)
-    time.sleep(0.3)
+    bash.wait_output(execution, b"on\n")
     ran = bash.interrupt(execution, grace=10)
     assert (ran.status, ran.exit_status, ran.restarted) == ("interrupted", 130, False), ran
     assert "never" not in ran.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,10 @@ lf = pl.LazyFrame({"q": [7]})
 tab = pa.table({"z": [5, None]})
 five = 5
 """
+EMPTY = """
+for kind, name in _sql.execute("SELECT type, name FROM sqlite_master WHERE type <> 'index'").fetchall():
+    _sql.execute(f'DROP {kind} "{name}"')
+"""
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
 
 
@@ -43,30 +47,50 @@ class Sql:
     def python(self, code: str) -> Ran:
         return self.guest.run(code)
 
+    def empty(self) -> None:
+        """Drop all tables and views."""
+        assert self.run("SELECT 1 AS one").status == "ok"
+        assert (ran := self.python(EMPTY)).status == "ok", ran
+
+
+def started(client: KeeperClient, folder: Path, python: str) -> Sql:
+    runtime = find_runtime("sql", KernelOptions(python=python))
+    assert (runtime.language, runtime.extra) == ("python", {"language": "sql"})
+    return Sql(Guest(client, runtime.argv, runtime.driver, cwd=folder, env=runtime.env, parts=runtime.parts))
+
 
 @pytest.fixture
 def start(client: KeeperClient, folder: Path) -> Callable[[str], Sql]:
-    def start(python: str) -> Sql:
-        runtime = find_runtime("sql", KernelOptions(python=python))
-        assert (runtime.language, runtime.extra) == ("python", {"language": "sql"})
-        argv, driver = runtime.argv, runtime.driver
-        return Sql(Guest(client, argv, driver, cwd=folder, env=runtime.env, parts=runtime.parts))
-
-    return start
+    return lambda python: started(client, folder, python)
 
 
-@pytest.fixture(params=["SQLite", "DuckDB"])
-def sql(request: pytest.FixtureRequest, start: Callable[[str], Sql]) -> Sql:
-    return start(libraries.need_python() if request.param == "DuckDB" else sys.executable)
+@pytest.fixture(scope="module", params=["SQLite", "DuckDB"])
+def lasting(request: pytest.FixtureRequest, keeper: KeeperClient, tmp_path_factory: pytest.TempPathFactory) -> Sql:
+    """One kernel for the tests of a file, because the libraries take a second to be loaded; each test empties it."""
+    python = libraries.need_python() if request.param == "DuckDB" else sys.executable
+    return started(keeper, tmp_path_factory.mktemp("lasting"), python)
 
 
-@pytest.fixture(params=["SQLite", "DuckDB"])
-def framed(request: pytest.FixtureRequest, start: Callable[[str], Sql]) -> Sql:
-    """With frames of every kind in Python."""
-    sql = start(libraries.need_python())
-    hide = "import sys; sys.modules['duckdb'] = None\n" if request.param == "SQLite" else ""
-    assert sql.python(hide + FRAMES).status == "ok"
+@pytest.fixture
+def sql(lasting: Sql) -> Iterator[Sql]:
+    yield lasting
+    lasting.empty()
+
+
+@pytest.fixture(scope="module", params=["SQLite", "DuckDB"])
+def libraried(request: pytest.FixtureRequest, keeper: KeeperClient, tmp_path_factory: pytest.TempPathFactory) -> Sql:
+    sql = started(keeper, tmp_path_factory.mktemp("libraried"), libraries.need_python())
+    if request.param == "SQLite":
+        assert sql.python("import sys; sys.modules['duckdb'] = None").status == "ok"
     return sql
+
+
+@pytest.fixture
+def framed(libraried: Sql) -> Iterator[Sql]:
+    """With frames of every kind in Python."""
+    assert libraried.python(FRAMES).status == "ok"
+    yield libraried
+    libraried.empty()
 
 
 def test_tables_stay_and_rows_are_shown(sql: Sql) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import string
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from interpreter.text.i18n import LANGUAGES, read_po
@@ -18,31 +19,29 @@ LOCALE = SOURCE / "text" / "locale"
 MARKS = ("_", "N_")
 
 
+@lru_cache(1)
+def calls(source: Path) -> tuple[tuple[str, ast.expr], ...]:
+    """What is given to `_` and `N_`, with its place. Read once for all that asks: it takes seconds."""
+    return tuple(
+        (f"{path.relative_to(source)}:{node.lineno}", node.args[0])
+        for path in sorted(source.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args
+    )
+
+
 def sentences(source: Path = SOURCE) -> dict[str, str]:
     """Every sentence in `_("...")` and `N_("...")`, with the place where it stands first."""
     found: dict[str, str] = {}
-    for path in sorted(source.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in MARKS:
-                continue
-            first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                found.setdefault(first.value, f"{path.relative_to(source)}:{node.lineno}")
+    for place, first in calls(source):
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            found.setdefault(first.value, place)
     return found
 
 
 def variable_calls(source: Path = SOURCE) -> list[str]:
     """Places where an f-string is translated: it can never be found in a catalogue."""
-    return [
-        f"{path.relative_to(source)}:{node.lineno}"
-        for path in sorted(source.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in MARKS
-        and node.args
-        and isinstance(node.args[0], ast.JoinedStr)
-    ]
+    return [place for place, first in calls(source) if isinstance(first, ast.JoinedStr)]
 
 
 def fields(sentence: str) -> set[str]:

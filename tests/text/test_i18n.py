@@ -11,11 +11,15 @@ from tools.i18n import complaints, fields, quote, sentences, variable_calls
 
 from interpreter.text.i18n import _, catalogue, language, language_of, read_po, set_language, unquote
 
+ONE_READING = pytest.mark.xdist_group("sentences")  # of all sources, in one worker
 
+
+@ONE_READING
 def test_every_sentence_has_its_translation_and_none_is_stale() -> None:
     assert complaints("zh_CN") == []
 
 
+@ONE_READING
 def test_no_sentence_is_put_together_before_it_is_translated() -> None:
     assert variable_calls() == []
 

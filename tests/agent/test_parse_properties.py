@@ -24,7 +24,7 @@ FINISH = st.sampled_from(["stop", "tool_calls", "length", "other"])
 CODE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(MESS, FINISH)
 def test_no_text_makes_it_fail(text: str, finish: str) -> None:
     reading = read(text, finish=finish)  # pyright: ignore[reportArgumentType]
@@ -34,14 +34,14 @@ def test_no_text_makes_it_fail(text: str, finish: str) -> None:
         assert "\0" not in action.code
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(MESS, MESS, FINISH)
 def test_no_call_makes_it_fail(name: str, arguments: str, finish: str) -> None:
     reading = read("", (name, arguments), finish=finish)  # pyright: ignore[reportArgumentType]
     assert len(reading.actions) + len(reading.errors) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CODE)
 def test_code_comes_through_a_native_call_byte_for_byte(code: str) -> None:
     wanted = "x = 1\n" + code
@@ -50,7 +50,7 @@ def test_code_comes_through_a_native_call_byte_for_byte(code: str) -> None:
     assert reading.actions[0].repairs == ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CODE, st.booleans())
 def test_a_call_that_was_not_mended_is_as_it_was_sent(code: str, ascii_only: bool) -> None:
     reading = call(json.dumps({"language": "shell", "code": code}, ensure_ascii=ascii_only))
@@ -58,7 +58,7 @@ def test_a_call_that_was_not_mended_is_as_it_was_sent(code: str, ascii_only: boo
         assert action.code == code or action.repairs
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CODE, st.data())
 def test_nothing_that_was_cut_off_runs(code: str, data: st.DataObject) -> None:
     whole = json.dumps({"language": "python", "code": code})
@@ -67,7 +67,7 @@ def test_nothing_that_was_cut_off_runs(code: str, data: st.DataObject) -> None:
     assert read("<tool_call>\n" + '{"name": "execute", "arguments": ' + cut, finish="length").actions == ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CODE, st.data())
 def test_a_cut_string_never_runs_even_where_the_server_says_it_ended(code: str, data: st.DataObject) -> None:
     head = '{"language": "python", "code": "'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ FOLDER = Path(__file__).parent / "corpus"
 READERS = {"python": read_python, "javascript": read_javascript}
 
 
+@lru_cache
 def snippets(language: str) -> list[str]:
     found = cast("dict[str, list[Any]]", yaml.safe_load((FOLDER / f"{language}.yaml").read_text(encoding="utf-8")))
     return [*(case["code"] for case in found["dangerous"]), *found["everyday"]]

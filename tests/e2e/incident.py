@@ -156,14 +156,14 @@ class Shop:
         return f"http://127.0.0.1:{server.server_port}/"
 
     def _load(self) -> None:
-        while not self._over.wait(0.5):
+        while not self._over.wait(0.25):
             with suppress(OSError):
                 urllib.request.urlopen(f"http://{self.address}/cgi-bin/checkout", timeout=PATIENCE).close()
 
     def _discover(self) -> None:
         """Each ready pod is a target, as a cluster's own discovery has it."""
         known: list[Any] = []
-        while not self._over.wait(0.25):
+        while not self._over.wait(0.1):
             found = [
                 {
                     "targets": [f"127.0.0.1:{pod['metadata']['annotations']['tests/port']}"],

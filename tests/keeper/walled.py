@@ -86,6 +86,12 @@ class World:
         guest.bounds = json.loads(json.dumps({name: getattr(bounds, name) for name in bounds.__struct_fields__}))
         return guest
 
+    def clear(self) -> None:
+        """As it was made: for the next test."""
+        self.client.clear(0)
+        for entry in self.workspace.iterdir():
+            entry.unlink()
+
     def launch(self, argv: list[str], bounds: Limits) -> dict[str, Any]:
         """Made by the one who will run it: what a backend does depends on who asks."""
         made = in_child(self.subject.uid, lambda: to_json(self._make(argv, bounds)))

@@ -97,7 +97,7 @@ class Projects:
             name = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
             subprocess.run(["git", *name, *words], cwd=pattern, check=True, capture_output=True)
         for plant in PLANTS:
-            shutil.copytree(pattern, self.top / plant)
+            shutil.copytree(pattern, self.top / plant, ignore=shutil.ignore_patterns("*.sample"))
         for folder, _, names in os.walk(self.top):
             for one in [".", *names]:
                 os.lchown(os.path.join(folder, one), world.uid, world.uid)

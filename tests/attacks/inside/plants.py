@@ -11,8 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from typing import TypeVar
 
+T = TypeVar("T")
 PLANTS: dict[str, Callable[[str], object]] = {}
 AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b")
 
@@ -35,8 +38,18 @@ def script(payload: str) -> str:
     return f"#!/bin/sh\n{payload}\n"
 
 
+def patient(start: Callable[[], T]) -> T:
+    """Where the kernel counts all programs of the user, those of other tests may leave no room for a moment."""
+    for _try in range(100):
+        try:
+            return start()
+        except BlockingIOError:
+            time.sleep(0.1)
+    return start()
+
+
 def git(*words: str, where: str = ".") -> None:
-    subprocess.run(["git", *AUTHOR, *words], cwd=where, check=True, capture_output=True)
+    patient(lambda: subprocess.run(["git", *AUTHOR, *words], cwd=where, check=True, capture_output=True))
 
 
 def evil_repository(payload: str, where: str) -> None:
@@ -240,7 +253,7 @@ def main(told: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     for line in json.loads(sys.argv[1]):
-        pid = os.fork()
+        pid = patient(os.fork)
         if pid == 0:
             main(line)
             sys.stdout.flush()

@@ -25,6 +25,7 @@ from interpreter.sandbox import report
 from interpreter.store import Store
 from interpreter.types.events import ActionFinished, ActionProposed, Event, TurnFinished, TurnStarted
 from interpreter.types.walls import Limits
+from tests import zygote
 from tests.session.helpers import Talk
 
 COMMAND = (sys.executable, "-P", "-m", "interpreter")
@@ -84,8 +85,10 @@ def lift_rules(home: Path) -> None:
 class Place:
     """A working folder, a home of the tool, and perhaps a server."""
 
-    def __init__(self, top: Path, *, work: str = "work") -> None:
+    def __init__(self, top: Path, *, work: str = "work", forks: bool = False) -> None:
+        """`forks`: the zygote may start the command, without its imports."""
         self.top = top
+        self.forks = forks
         self.work = top / work
         self.work.mkdir(parents=True, exist_ok=True)
         self.home = top / "home"
@@ -101,12 +104,9 @@ class Place:
         **environ: str,
     ) -> Ran:
         """`around`: words before the command, for a shell that closes its streams and the like."""
-        nothing = subprocess.DEVNULL if stdin is None else None
-        done = subprocess.run(
-            [*around, *COMMAND, *words], cwd=cwd or self.work, env=self.env | environ, capture_output=True, timeout=90,
-            check=False, stdin=nothing, input=stdin,
-        )  # fmt: skip
-        return Ran(done)
+        run = zygote.run if self.forks else zygote.run_in_full
+        argv = [*around, *COMMAND, *words]
+        return Ran(run(argv, data=stdin, cwd=cwd or self.work, env=self.env | environ, timeout=90))
 
     def ask(self, *words: str, **more: Any) -> Ran:
         """With the model's address."""
@@ -171,4 +171,4 @@ def talk_of(
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+    return Place(tmp_path, forks=True)

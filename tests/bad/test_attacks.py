@@ -27,6 +27,12 @@ SECRET = "marrow 3141 orchid"
 """In a file. No form and no variable gives it away, so that nothing but the walls keeps it from the screen."""
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Never by the zygote: what is attacked is also the process itself, with its environment and its memory."""
+    return Place(tmp_path)
+
+
 def attack(place: Place, code: str, *words: str, language: str = "python", **environ: str) -> str:
     """Run the code with -y, past the rules; what the model was told of it."""
     lift_rules(place.home)

@@ -15,6 +15,7 @@ import pytest
 
 from interpreter.llm.script import Reply
 from interpreter.types.events import ActionFinished
+from tests import zygote
 from tests.session.helpers import Talk
 
 from .command import COMMAND, ROOT, Place, needs_walls, played, talk_of
@@ -38,7 +39,7 @@ CONTENTS = {
     "word": b"hello",
     "tags": b"model: !!python/object/apply:os.system ['touch pwned']\n",
     "bomb": bomb(),
-    "deep": b"[" * 50_000,
+    "deep": b"[" * 10_000,
     "control codes": b'"\\e[2Jmodle": x\n',
     "tabs": b"llm:\n\tmodel: x\n",
 }
@@ -190,7 +191,7 @@ def test_a_home_that_cannot_be_written(place: Place) -> None:
     ],
 )
 def test_folders_of_any_name(tmp_path: Path, name: str) -> None:
-    place = Place(tmp_path, work=name)
+    place = Place(tmp_path, work=name, forks=True)
     code = "import os; open('made', 'w').write('x'); print(os.path.exists(os.path.join(os.getcwd(), 'made')))"
     with played(place, Reply(code=code), Reply(code="cat made && pwd", language="shell"), "done"):
         ran = place.ask("-y", "hello")
@@ -246,7 +247,7 @@ def test_a_working_folder_that_is_removed_while_code_runs(place: Place) -> None:
     wait = "import time, os\nopen('on', 'w').close()\nwhile os.path.exists('on'): time.sleep(0.01)\nprint('still here')"
     with played(place, Reply(code=wait), Reply(code="open('x', 'w')"), "I stop.", "again"):
         words = [*COMMAND, "--api_base", place.url, "-y", "go"]
-        with subprocess.Popen(
+        with zygote.popen(
             words,
             cwd=place.work,
             env=place.env,
@@ -350,7 +351,7 @@ def test_any_locale(place: Place, language: str) -> None:
 def test_two_programs_on_one_session(place: Place) -> None:
     with played(place, Reply(text="slow", delay=20), "quick"):
         words = [*COMMAND, "--api_base", place.url, "-y", "go"]
-        with subprocess.Popen(
+        with zygote.popen(
             words,
             cwd=place.work,
             env=place.env,

@@ -14,7 +14,8 @@ from typing import Any, cast
 import pexpect
 import pyte
 
-DRIVE = Path(__file__).with_name("drive.py")
+from tests.zygote import DRIVE
+from tests.zygote.terminal import Spawned
 
 
 class Terminal:
@@ -28,14 +29,17 @@ class Terminal:
         env: dict[str, str] | None = None,
         columns: int = 100,
         lines: int = 40,
+        forks: bool = True,
     ) -> None:
+        """`forks`: the command may be started by the zygote."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("INTERPRETER_", "TMUX"))}
         environ |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "", "INTERPRETER_HOME": str(cwd / "home")}
         environ.pop("NO_COLOR", None)
         self.screen: Any = pyte.HistoryScreen(columns, lines, history=2000, ratio=1)
         self.screen.write_process_input = self._reply
         self._stream: Any = pyte.Stream(self.screen)
-        child: Any = cast(Any, pexpect).spawn(
+        spawn = Spawned if forks else cast(Any, pexpect).spawn
+        child: Any = spawn(
             argv[0], list(argv[1:]), cwd=str(cwd), env={**environ, **(env or {})}, dimensions=(lines, columns),
             encoding="utf-8", codec_errors="replace",
         )  # fmt: skip
@@ -47,7 +51,7 @@ class Terminal:
     @classmethod
     def drive(cls, arguments: Sequence[str], cwd: Path, **more: Any) -> Terminal:
         """The command line over the played session of `fake.py`."""
-        return cls([sys.executable, str(DRIVE), *arguments], cwd, **more)
+        return cls([sys.executable, DRIVE, *arguments], cwd, **more)
 
     def __enter__(self) -> Terminal:
         return self

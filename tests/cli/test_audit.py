@@ -35,6 +35,7 @@ from interpreter.types.events import (
     TurnStarted,
 )
 from interpreter.types.rules import Reason
+from tests import zygote
 from tests.store.samples import action
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -92,7 +93,7 @@ def home(tmp_path: Path) -> Path:
 def interpreter(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "INTERPRETER_HOME": str(home), "INTERPRETER_LANG": "en", **environ}
     command = [sys.executable, "-m", "interpreter", "audit", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=home)
+    return zygote.run_text(command, env=environment, cwd=home)
 
 
 def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 from interpreter.llm.script import Reply, Script
 from interpreter.llm.scripted_server import ScriptedServer
+from tests import zygote
 
 TALKS = Script(
     replies=(Reply(text="I would rather talk.", times=0),), model="talker", kind="ollama", context_window=4096
@@ -25,7 +26,7 @@ CALLS = Script(
 
 def doctor(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "interpreter", "doctor", "--model", "--api_base", url, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    return zygote.run_text(command)
 
 
 def test_a_model_that_can_be_used() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from .terminal import DRIVE
+from tests import zygote
+from tests.zygote import DRIVE
 
 HEAVY = (
     "rich",
@@ -29,12 +30,7 @@ HEAVY = (
 def run(tmp_path: Path, *words: str, stdin: bytes | None = None, **environ: str) -> subprocess.CompletedProcess[bytes]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("INTERPRETER_")}
     env |= {"INTERPRETER_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"} | environ
-    command = [sys.executable, str(DRIVE), *words]
-    if stdin is None:
-        return subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
-        )
-    return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False, input=stdin)
+    return zygote.run([sys.executable, DRIVE, *words], cwd=tmp_path, env=env, data=stdin)
 
 
 def test_the_answer_alone_is_on_standard_output(tmp_path: Path) -> None:
@@ -162,7 +158,7 @@ def test_a_deleted_folder(tmp_path: Path) -> None:
     gone.mkdir()
     code = (
         f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
-        f"os.execv(sys.executable, [sys.executable, {str(DRIVE)!r}, 'answer'])"
+        f"os.execv(sys.executable, [sys.executable, {DRIVE!r}, 'answer'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 2 and b"no longer exists" in done.stderr
@@ -170,8 +166,8 @@ def test_a_deleted_folder(tmp_path: Path) -> None:
 
 def started(tmp_path: Path, *words: str) -> subprocess.Popen[bytes]:
     env = os.environ | {"INTERPRETER_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
-    return subprocess.Popen(
-        [sys.executable, str(DRIVE), *words], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL,
+    return zygote.popen(
+        [sys.executable, DRIVE, *words], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -215,8 +211,8 @@ def test_standard_error_may_be_closed(tmp_path: Path) -> None:
 def test_an_open_pipe_without_data_is_explained(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     env = os.environ | {"INTERPRETER_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
-    with subprocess.Popen(
-        [sys.executable, str(DRIVE), "answer"], cwd=tmp_path, env=env, stdin=reader, stdout=subprocess.PIPE,
+    with zygote.popen(
+        [sys.executable, DRIVE, "answer"], cwd=tmp_path, env=env, stdin=reader, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         os.close(reader)

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import zygote
+
 
 def interpreter(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "INTERPRETER_HOME": str(home), "INTERPRETER_LANG": "en"}
-    return subprocess.run(
-        [sys.executable, "-m", "interpreter", *words], env=environment, capture_output=True, text=True, timeout=60,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return zygote.run_text([sys.executable, "-m", "interpreter", *words], env=environment)
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])

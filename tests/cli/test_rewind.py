@@ -14,6 +14,7 @@ from interpreter.llm.scripted import Reply
 from interpreter.store import Store, default_home
 from interpreter.types.events import SessionStarted
 from interpreter.types.rewinding import Rewound
+from tests import zygote
 from tests.session.helpers import Talk, run
 from tests.snapshots.folder import state
 
@@ -28,7 +29,7 @@ STEPS = [
 
 def command(*words: str, code: int = 0, lang: str = "") -> str:
     flags = ("--lang", lang) if lang else ()
-    done = subprocess.run((sys.executable, "-m", "interpreter", *words, *flags), capture_output=True, check=False)
+    done = zygote.run((sys.executable, "-m", "interpreter", *words, *flags))
     assert done.returncode == code, done.stderr.decode()
     return (done.stdout or done.stderr).decode()
 

@@ -28,6 +28,7 @@ def finish(status: str = "success", evidence: str = "I saw it.") -> dict[str, An
 
 
 def test_e220_a_goal_is_proven(world: World) -> None:
+    world.forks = False
     plan = call("plan", steps=["[>] write it", "look"])
     world.serve(plan, reply(code="open('out.txt', 'w').write('42')"), finish(evidence="out.txt holds 42."))
     done = world.run("run", "Write 42 into out.txt.", "--verify", "grep -q 42 out.txt", "--max-steps", "5")

@@ -16,6 +16,7 @@ MODEL = "Qwen3-4B-Instruct-2507"
 
 
 def test_e01_api_base_and_model_begin_a_conversation(world: World) -> None:
+    world.forks = False  # one of each way in begins without the zygote
     url = world.serve("Hello, what shall we do?", model=MODEL)
     with world.talk("--api_base", url, "--model", MODEL) as terminal:
         terminal.send("hello\r")
@@ -29,6 +30,7 @@ def test_e01_api_base_and_model_begin_a_conversation(world: World) -> None:
 
 
 def test_e02_short_flags(world: World) -> None:
+    world.forks = False
     url = world.serve("Hi.", model=MODEL)
     done = world.run("-ab", url, "-m", MODEL, "say hi")
     assert (done.code, done.out, done.err) == (0, "Hi.\n", "")

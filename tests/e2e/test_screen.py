@@ -137,9 +137,9 @@ def close_window(terminal: Terminal, then: Path) -> int:
     """Take the terminal away from the program, then make this file; its exit code."""
     process = terminal.child.ptyproc
     process.fileobj.close()  # not its number alone: the object would close it again, whatever it is by then
-    process.closed = process.terminated = True
+    process.closed = True
     then.touch()
-    return os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+    return process.wait()
 
 
 def test_e70_the_terminal_is_closed_while_code_runs(world: World) -> None:

@@ -16,6 +16,12 @@ FORM = "ghp_" + "a1B2" * 9
 CODE = "print(open('notes.txt').read())\nraise ValueError(open('notes.txt').read())"
 
 
+@pytest.fixture(autouse=True)
+def _in_full(world: World) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Whose environment holds the secret is a process that was started with it."""
+    world.forks = False
+
+
 @pytest.mark.parametrize("output", ["text", "json", "jsonl"])
 def test_what_a_program_prints_is_without_secrets_everywhere(world: World, output: str) -> None:
     (world.here / "notes.txt").write_text(f"known {KNOWN} form {FORM} plain")

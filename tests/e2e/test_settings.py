@@ -110,6 +110,7 @@ def worked(world: World) -> str:
 
 
 def test_e118_sessions_are_listed_and_shown(world: World) -> None:
+    world.forks = False
     assert "There are no sessions yet." in world.run("sessions", "list").out
     session = worked(world)
     listed = world.run("sessions", "list")

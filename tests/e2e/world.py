@@ -1,4 +1,5 @@
-"""One person's machine for one case: a home, a workspace, a scripted server, and the real command.
+"""One person's machine for one case: a home, a workspace, a scripted server, and the real command,
+which a zygote may have started (`tests.zygote`).
 
 Everything that is started here is ended by `close`, with its process group; the keepers by the folder they work in.
 """
@@ -23,12 +24,13 @@ from interpreter.llm.script import load_script
 from interpreter.llm.scripted_server import ScriptedServer
 from interpreter.store import Store
 from interpreter.types.events import Event
+from tests import zygote
 from tests.cli.terminal import Terminal
+from tests.zygote import COMMAND as COMMAND
 
 LONGEST = 60.0
 """Seconds until a case counts as hung; none of them waits that long."""
 TOOLS = Path(sys.executable).parent
-COMMAND = str(TOOLS / "interpreter")
 Piece = dict[str, Any]
 E = TypeVar("E")
 
@@ -71,6 +73,8 @@ class World:
             "TERM": "dumb",
         }
         self.url = ""
+        self.forks = True
+        """Whether the zygote may start the command, without its imports."""
         self._servers = ExitStack()
         self._started: list[subprocess.Popen[Any]] = []
         self._terminals: list[Terminal] = []
@@ -129,7 +133,8 @@ class World:
         self, argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None,
         piped: bool = False,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
-        process = subprocess.Popen(
+        start: Callable[..., subprocess.Popen[bytes]] = zygote.popen if self.forks else subprocess.Popen[bytes]
+        process = start(
             argv, cwd=cwd or self.here, env={**self.env, **(env or {})}, start_new_session=True,
             stdin=subprocess.PIPE if piped else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -148,7 +153,7 @@ class World:
     ) -> Terminal:
         """The command on a pseudo-terminal."""
         environ = {**self.env, "TERM": "xterm-256color", **(env or {})}
-        terminal = Terminal(self.words(words), cwd or self.here, env=environ, **more)
+        terminal = Terminal(self.words(words), cwd or self.here, env=environ, forks=self.forks, **more)
         self._terminals.append(terminal)
         return terminal
 

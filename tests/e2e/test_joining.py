@@ -113,8 +113,12 @@ def test_detached_from_another_terminal_it_goes_on_and_is_joined_again(world: Wo
         first.wait_for("It goes on without this terminal: interpreter attach s_")
         assert first.finish() == 0
     assert not world.of(TurnFinished)
-    (row, *_others) = json.loads(world.run("sessions", "list", "--json").out)
-    assert row["state"] == "running" and row["pid"]
+
+    def runs() -> bool:
+        (row, *_others) = json.loads(world.run("sessions", "list", "--json").out)
+        return row["state"] == "running" and bool(row["pid"])
+
+    until(runs, "the process without a terminal has the session")
     second = world.start("attach", "--watch")
     read_until(second, "You only look on", error=True)
     (world.here / "go").touch()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,9 +33,18 @@ def home(tmp_path: Path) -> Path:
     return (tmp_path / "home").resolve()
 
 
+@functools.cache
+def made_once(python: str) -> Path:
+    """What `python -m venv --without-pip` leaves behind, made as a person makes it; away when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="venv-")
+    atexit.register(folder.cleanup)
+    subprocess.run([python, "-m", "venv", "--without-pip", f"{folder.name}/.venv"], check=True)
+    return Path(folder.name, ".venv")
+
+
 def make_venv(prefix: Path, base: str | None = None) -> Path:
-    """What `python -m venv --without-pip` leaves behind, made as a person makes it."""
-    subprocess.run([base or base_python(), "-m", "venv", "--without-pip", str(prefix)], check=True)
+    """One of its own: elsewhere it is the same, but for the scripts that activate it."""
+    shutil.copytree(made_once(base or base_python()), prefix, symlinks=True)
     return prefix.resolve()
 
 

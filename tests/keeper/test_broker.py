@@ -31,6 +31,14 @@ def guarded(tmp_path: Path) -> Generator[Broker]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Generator[Broker]:
+    """As `guarded`; one for many requests of which none looks at the log."""
+    log = tmp_path_factory.mktemp("standing") / "log.jsonl"
+    with broker(log, rules={"allow": ["good.example"]}, names=HERE) as found:
+        yield found
+
+
 def refused(got: bytes) -> bool:
     return got == b"" or got.startswith((b"HTTP/1.1 4", b"HTTP/1.1 502"))
 
@@ -54,12 +62,12 @@ def test_a_denied_host_says_which_rule(tmp_path: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize("host", ["good.example", "GOOD.Example", "good.example."])
-def test_the_spellings_of_an_allowed_host(guarded: Broker, server: Server, host: str) -> None:
+def test_the_spellings_of_an_allowed_host(standing: Broker, server: Server, host: str) -> None:
     inner = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    got = guarded.talk(f"CONNECT {host}:{server.port} HTTP/1.1\r\n\r\n".encode() + inner)
+    got = standing.talk(f"CONNECT {host}:{server.port} HTTP/1.1\r\n\r\n".encode() + inner)
     assert b'"path": "/x"' in got
     socks = b"\x05\x01\x00\x05\x01\x00\x03" + bytes([len(host)]) + host.encode() + server.port.to_bytes(2, "big")
-    with guarded.connect() as client:
+    with standing.connect() as client:
         client.sendall(socks)
         assert client.recv(2) == b"\x05\x00" and client.recv(10)[:2] == b"\x05\x00"
         client.sendall(inner)
@@ -77,12 +85,12 @@ def test_the_spellings_of_an_allowed_host(guarded: Broker, server: Server, host:
      "0177.0.0.1:{port}", "127.1:{port}", "0:{port}", "169.254.169.254:80", "[fd00:ec2::254]:80",
      "[64:ff9b::7f00:1]:{port}"],
 )  # fmt: skip
-def test_no_spelling_leads_elsewhere(guarded: Broker, server: Server, target: str) -> None:
+def test_no_spelling_leads_elsewhere(standing: Broker, server: Server, target: str) -> None:
     before = len(server.seen)
     target = target.replace("{port}", str(server.port))
     inner = b"GET /stolen HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    assert refused(guarded.talk(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode() + inner)), target
-    assert refused(guarded.talk(f"GET http://{target}/ HTTP/1.1\r\nHost: good.example\r\n\r\n".encode())) or (
+    assert refused(standing.talk(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode() + inner)), target
+    assert refused(standing.talk(f"GET http://{target}/ HTTP/1.1\r\nHost: good.example\r\n\r\n".encode())) or (
         target in ("good.example", "good.example:0")
     )
     assert len(server.seen) == before
@@ -127,29 +135,29 @@ def test_what_is_not_allowed_is_not_looked_up(guarded: Broker) -> None:
      "CONNECT good.example:{port} HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcd",
      "CONNECT good.example:{port}\r\nX: HTTP/1.1\r\n\r\n"],
 )  # fmt: skip
-def test_a_request_that_can_be_read_in_two_ways_goes_nowhere(guarded: Broker, server: Server, head: str) -> None:
+def test_a_request_that_can_be_read_in_two_ways_goes_nowhere(standing: Broker, server: Server, head: str) -> None:
     before = len(server.seen)
-    assert refused(guarded.talk(head.replace("{port}", str(server.port)).encode("latin-1")))
+    assert refused(standing.talk(head.replace("{port}", str(server.port)).encode("latin-1")))
     assert len(server.seen) == before
 
 
-def test_one_request_and_not_the_one_behind_it(guarded: Broker, server: Server) -> None:
+def test_one_request_and_not_the_one_behind_it(standing: Broker, server: Server) -> None:
     own = "Host: other.example\r\nConnection: x-h\r\nX-H: 1\r\n"
     first = f"GET http://good.example:{server.port}/first HTTP/1.1\r\n{own}\r\n"
     second = "GET /second HTTP/1.1\r\nHost: other.example\r\n\r\n"
-    got = guarded.talk((first + second).encode())
+    got = standing.talk((first + second).encode())
     told = json.loads(got.split(b"\r\n\r\n", 1)[1])
     assert told["path"] == "/first" and told["headers"]["host"] == f"good.example:{server.port}"
     assert "x-h" not in told["headers"] and not any(seen["path"] == "/second" for seen in server.seen)
 
 
-def test_bodies_both_ways(guarded: Broker, server: Server) -> None:
+def test_bodies_both_ways(standing: Broker, server: Server) -> None:
     body = bytes(range(256)) * 375
     head = f"POST http://good.example:{server.port}/chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     pieces = b"".join(b"%x\r\n%b\r\n" % (1000, body[at : at + 1000]) for at in range(0, len(body), 1000))
-    got = guarded.talk(head + pieces + b"0\r\nX-Trailer: 1\r\n\r\n")
+    got = standing.talk(head + pieces + b"0\r\nX-Trailer: 1\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 200") and server.seen[-1]["body"].encode("latin-1") == body
-    assert guarded.talk(head + b"zz\r\nhello\r\n0\r\n\r\n").startswith(b"HTTP/1.1 502")
+    assert standing.talk(head + b"zz\r\nhello\r\n0\r\n\r\n").startswith(b"HTTP/1.1 502")
 
 
 def test_a_client_that_speaks_slowly_or_without_end(guarded: Broker, server: Server) -> None:
@@ -203,7 +211,7 @@ def test_a_flood_is_counted_and_not_written_line_by_line(guarded: Broker, server
     assert len([line for line in lines if line["host"] == "other.example"]) < 20
 
 
-def test_a_half_closed_connection_still_brings_the_answer(guarded: Broker) -> None:
+def test_a_half_closed_connection_still_brings_the_answer(standing: Broker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def late() -> None:
@@ -214,21 +222,21 @@ def test_a_half_closed_connection_still_brings_the_answer(guarded: Broker) -> No
 
         thread = threading.Thread(target=late)
         thread.start()
-        with guarded.tunnel(f"good.example:{listening.getsockname()[1]}") as client:
+        with standing.tunnel(f"good.example:{listening.getsockname()[1]}") as client:
             client.sendall(b"x" * 100_000)
             client.shutdown(socket.SHUT_WR)
             assert read_all(client) == b"got 100000 bytes"
         thread.join(20)
 
 
-def test_a_websocket_goes_through_a_tunnel_and_not_through_a_request(guarded: Broker, server: Server) -> None:
+def test_a_websocket_goes_through_a_tunnel_and_not_through_a_request(standing: Broker, server: Server) -> None:
     upgrade = b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    with guarded.tunnel(f"good.example:{server.port}") as client:
+    with standing.tunnel(f"good.example:{server.port}") as client:
         client.sendall(upgrade)
         client.shutdown(socket.SHUT_WR)
         assert b"X-Upgraded: websocket" in read_all(client)
     direct = upgrade.replace(b"GET /upgrade", f"GET http://good.example:{server.port}/upgrade".encode())
-    assert guarded.talk(direct).startswith(b"HTTP/1.1 403 a WebSocket cannot be looked into")
+    assert standing.talk(direct).startswith(b"HTTP/1.1 403 a WebSocket cannot be looked into")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])

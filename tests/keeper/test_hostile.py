@@ -13,7 +13,7 @@ import pytest
 
 from interpreter.keeper.execution import Execution
 from interpreter.keeper.loop import Loop
-from tests.guest.keeper_client import Guest, KeeperClient, Ran
+from tests.guest.keeper_client import Guest, KeeperClient, Ran, alive
 
 # A guest in the clear: `say` sends any frame, and `attack(frame)` is called with each request.
 GUEST = """
@@ -46,10 +46,17 @@ while True:
 DONE = "say(op='done', id=frame['id'], status='ok', exit_status=0)\n"
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Generator[KeeperClient]:
-    with KeeperClient(tmp_path / "run") as client:
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Generator[KeeperClient]:
+    """One for all: none of these guests may harm it."""
+    with KeeperClient(tmp_path_factory.mktemp("keeper") / "run") as client:
         yield client
+
+
+@pytest.fixture
+def client(keeper: KeeperClient) -> Generator[KeeperClient]:
+    yield keeper
+    keeper.clear(0)
 
 
 @pytest.fixture
@@ -125,7 +132,7 @@ def test_a_flood_on_the_control_channel_is_bounded(guest: Guest) -> None:
     assert ran.status == "ok"
     assert len(ran.completion["displays"]) == 100
     big = "say(op='display', id=frame['id'], data={'text/plain': 'x' * (20 << 20)})\n"
-    ran = guest.run(big * 20 + DONE)
+    ran = guest.run(big * 14 + DONE)
     assert sum(d["size"] for d in ran.completion["displays"]) <= 256 << 20
     assert all(len(d["text"]) < 70000 for d in ran.completion["displays"])
 
@@ -274,13 +281,6 @@ def test_a_child_that_prints_for_ever_does_not_hold_the_end(guest: Guest) -> Non
     assert ran.status == "ok"
     assert guest.client.wait_for("stray", kernel=guest.name)["data"].startswith("x")
     assert (guest.client.folder / "outputs" / "stray.out").stat().st_size <= 8 << 20
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 def test_the_whole_tree_ends_daemons_included(client: KeeperClient, tmp_path: Path) -> None:

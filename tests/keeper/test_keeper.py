@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from interpreter.kernels.runtimes import PYTHON_PARTS
-from tests.guest.keeper_client import PACKAGE, Frame, Guest, KeeperClient, driver
+from tests.guest.keeper_client import PACKAGE, Frame, Guest, KeeperClient, alive, driver
 
 PARTS = {name: driver(f"python_{name}.py") for name in PYTHON_PARTS}
 
@@ -252,9 +252,9 @@ def test_it_ends_when_nobody_comes_back_and_its_kernels_with_it(tmp_path: Path) 
     client._socket.close()  # pyright: ignore[reportPrivateUsage]  # a host that dies says nothing
     assert client.process.wait(20) == 0
     end = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+    while alive(pid) and time.monotonic() < end:
         time.sleep(0.01)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not alive(pid)
 
 
 IMPATIENT = (
@@ -286,9 +286,9 @@ def test_its_kernels_end_with_it_when_it_is_killed(tmp_path: Path) -> None:
     client.process.kill()
     client.process.wait()
     end = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
+    while alive(pid) and time.monotonic() < end:
         time.sleep(0.01)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not alive(pid)
     client._socket.close()  # pyright: ignore[reportPrivateUsage]  # nothing is left to say goodbye to
 
 

@@ -96,8 +96,8 @@ def test_what_is_too_large_is_named_with_who_made_it_and_whether_to_make_it_agai
 
     async def work() -> None:
         async with opened(tmp_path, checkpoint_folder=str(tmp_path / "c"), checkpoints=limits) as bench:
-            # To make it again must be faster than to save it. Zeros are not even written, so it is made in a moment, and
-            # to save so many takes a second: enough also where a kernel has to wait for its turn.
+            # To make it again must be faster than to save it. Zeros are not even written, so they are there in a
+            # moment, and to save so many takes a second: enough also where a kernel has to wait for its turn.
             first = await bench.run("big = bytes(200 << 20)")
             event = await saved(bench, "small = [1] * 1000")
             assert [(one.name, one.execution, one.rebuild) for one in event.unsaved] == [

@@ -155,18 +155,19 @@ async def test_once_is_enough_and_a_replaced_package_is_told(bare: Place) -> Non
     assert bare.run("import frobs; print(frobs.version)") == "2.0"
 
 
-async def test_a_living_python_finds_the_new_module(place: Place) -> None:
-    wheel(place.wheels, "frobs", "2.5")
+async def test_a_living_python_finds_the_new_module(bare: Place) -> None:
+    """It looks into its folder; that each of the walls lets the installer write there, the first test shows."""
+    wheel(bare.wheels, "frobs", "2.5")
     code = (
         "import sys, importlib, importlib.util as u; print(u.find_spec('frobs'), flush=True); sys.stdin.readline();"
         "importlib.invalidate_caches(); import frobs; print(frobs.version)"
     )
     with subprocess.Popen(
-        [place.environment.python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [bare.environment.python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as living:
         assert living.stdout is not None and living.stdin is not None
         assert living.stdout.readline() == "None\n"
-        assert (await place.install("frobs")).ok
+        assert (await bare.install("frobs")).ok
         living.stdin.write("\n")
         living.stdin.flush()
         assert living.stdout.readline() == "2.5\n"
@@ -182,8 +183,8 @@ async def test_an_environment_that_the_project_brings(walled: Place) -> None:
     assert [entry.name for entry in walled.workspace.iterdir()] == [".venv"]
 
 
-async def test_a_package_that_does_not_exist(place: Place) -> None:
-    result = await place.install("frobnicator9")
+async def test_a_package_that_does_not_exist(bare: Place) -> None:
+    result = await bare.install("frobnicator9")
     assert (result.ok, result.reason) == (False, "unknown")
     assert "frobnicator9" in result.message
     assert result.hint and result.output

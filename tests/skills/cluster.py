@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-SCRIPT = """#!/usr/bin/env python3
+SCRIPT = """
 import json, os, sys
 here = os.path.dirname(os.path.abspath(__file__))
 data = json.load(open(os.path.join(here, "cluster.json")))
@@ -212,8 +214,13 @@ def put_kubectl(folder: Path, cluster: dict[str, Any]) -> Path:
     """The program `kubectl` in a folder, which has to come first on the path."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cluster.json").write_text(json.dumps(cluster))
+    (folder / "kubectl.py").write_text(SCRIPT)
     program = folder / "kubectl"
-    program.write_text(SCRIPT)
+    # Each look asks it some times, and the `python3` of a path may first have to look for one; walls may hide ours.
+    python, script = shlex.quote(sys.executable), shlex.quote(str(folder / "kubectl.py"))
+    program.write_text(
+        f'#!/bin/sh\npython={python}\n[ -x "$python" ] || python=python3\nexec "$python" -I -S {script} "$@"\n'
+    )
     program.chmod(0o755)
     return folder
 

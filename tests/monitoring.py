@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 30.0
+SOON = "--scrape.discovery-reload-interval=200ms"
+"""A new target is scraped as soon as its discovery has told of it, and not up to five seconds later."""
 LISTENS = re.compile(rb'"?Listening on"? address=127\.0\.0\.1:(\d+)')
 
 
@@ -28,7 +30,7 @@ def lacking() -> str:
 def prometheus(folder: Path, config: dict[str, Any], *words: str) -> Generator[str]:
     """Its address. `config` is that of prometheus.yml; what it keeps lies in the folder."""
     file = put(folder, "prometheus.yml", config)
-    argv = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", *words]
+    argv = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", SOON, *words]
     with started([*argv, "--web.listen-address=127.0.0.1:0"], folder / "prometheus.log", b"Server is ready") as url:
         yield url
 

@@ -57,8 +57,6 @@ SLOW = 'echo "WARN waiting for a database connection, pool size 1" >&2\nsleep 1'
 LATENCY = "sum(rate(http_request_duration_seconds_sum[4s])) / sum(rate(http_request_duration_seconds_count[4s]))"
 BOUND = 0.5
 PATIENCE = 60.0
-SOON = "--scrape.discovery-reload-interval=200ms"
-"""Of Prometheus: a new pod is scraped as soon as its discovery has told of it, and not up to five seconds later."""
 USERS = 2
 """How many send requests, one after the other."""
 
@@ -138,9 +136,8 @@ class Shop:
             users = monitoring.put(self.folder, "web.yml", {"basic_auth_users": {"ops": HASHED}})
             (self.folder / "rules.yml").write_text(rules)
             config = scraping(self.folder, alerts.removeprefix("http://"))
-            self.prometheus = stack.enter_context(
-                monitoring.prometheus(self.folder, config, f"--web.config.file={users}", SOON)
-            )
+            words = f"--web.config.file={users}"
+            self.prometheus = stack.enter_context(monitoring.prometheus(self.folder, config, words))
             for thread in threads:
                 thread.start()
             try:

@@ -21,7 +21,7 @@ from .walled import Subject, World, groups_work, subjects, world_of
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these walls are Linux's")
 # The kernel counts the processes of a user, whatever test they belong to.
 ALONE = pytest.mark.alone
-MANY = 4096
+MANY = 1024
 """Processes that are never reached: where others run beside a test that is about something else."""
 STATE = {"python": ("kept = 41", "kept + 1"), "shell": ("kept=41", "echo $((kept + 1))")}
 SUBJECTS = [pytest.param(one, id=str(one), marks=pytest.mark.xdist_group(f"limits {one}")) for one in subjects()]

@@ -64,9 +64,12 @@ class Terminal:
     @property
     def text(self) -> str:
         """Everything on the screen and above it, lines without the spaces at their ends."""
-        above = ["".join(row[x].data for x in range(self.screen.columns)) for row in self.screen.history.top]
-        rows = [*above, *self.screen.display]
+        # Not pyte's `display`, which measures every cell anew: this is asked after every piece that comes.
+        buffer, columns, lines = self.screen.buffer, self.screen.columns, self.screen.lines
+        cells = [*self.screen.history.top, *(buffer[y] for y in range(lines))]
+        ends = [min(max(row, default=-1) + 1, columns) for row in cells]
         # pyte fills the second half of a wide character with an empty cell.
+        rows = ["".join(row[x].data for x in range(end)) for row, end in zip(cells, ends, strict=True)]
         return re.sub(r"[ \t]+$", "", "\n".join(rows), flags=re.MULTILINE).rstrip()
 
     def send(self, keys: str) -> None:

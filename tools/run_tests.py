@@ -22,9 +22,14 @@ def pytest(*words: str) -> int:
 
 def failed() -> list[str]:
     try:
-        return list(json.loads(FAILED.read_text(encoding="utf-8")))
+        return [without_group(name) for name in json.loads(FAILED.read_text(encoding="utf-8"))]
     except (OSError, ValueError):
         return []
+
+
+def without_group(name: str) -> str:
+    """With several workers the name of a test in a group ends with `@` and the group; alone nobody knows it by that."""
+    return name[: name.rfind("@")] if name.rfind("@") > max(name.rfind("]"), name.rfind("::")) else name
 
 
 def main() -> int:

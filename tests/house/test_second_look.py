@@ -21,11 +21,11 @@ def test_{n}():
 """
 
 
-def run(folder: Path, *tests: str) -> tuple[int, str]:
+def run(folder: Path, *tests: str, words: tuple[str, ...] = ()) -> tuple[int, str]:
     (folder / "test_it.py").write_text("".join(tests))
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    words = [sys.executable, str(TOOL), "-q"]
-    done = subprocess.run(words, cwd=folder, env=plain, capture_output=True, text=True, check=False)
+    argv = [sys.executable, str(TOOL), "-q", *words]
+    done = subprocess.run(argv, cwd=folder, env=plain, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
@@ -48,3 +48,10 @@ def test_more_than_two_have_failed(tmp_path: Path) -> None:
     code, told = run(tmp_path, *(UNSTEADY.format(n=n) for n in range(3)))
     assert code == 1
     assert "3 failed" in told and "Once more" not in told
+
+
+def test_a_test_of_a_group_is_found_again(tmp_path: Path) -> None:
+    group = "import pytest\n@pytest.mark.xdist_group('a group')\n"
+    grouped = UNSTEADY.format(n=1).replace("def ", group + "def ")
+    code, told = run(tmp_path, grouped, words=("-n", "1", "--dist", "loadgroup"))
+    assert (code, "UNSTEADY" in told) == (0, True), told

@@ -176,6 +176,34 @@ def test_interrupt_reaches_everything(node: Guest, code: str) -> None:
     assert "never" not in ran.text + after.text
 
 
+@pytest.mark.parametrize("name", ["log", "error"])
+def test_what_is_printed_after_an_interrupt_in_the_middle_of_printing_is_seen(node: Guest, name: str) -> None:
+    for wait in (0, 0.001, 0.003, 0.006):
+        execution = node.begin(f"for (;;) console.{name}('x'.repeat(50))")
+        node.wait_output(execution, b"x\n")
+        time.sleep(wait)  # so that it is stopped at different places of a write
+        assert node.interrupt(execution, grace=20).status == "interrupted"
+        assert node.run("console.log('out'); console.error('err')").text == "out\nerr\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("process.stdout.write('4142', 'hex')", "AB"),
+        ("process.stdout.write(Buffer.from('é'))", "é"),
+        ("process.stdout.write(new Uint8Array([65, 66]), () => console.log('told'))", "ABtold\n"),
+        ("await new Promise((told) => process.stderr.write('a', 'utf8', told))", "a"),
+        ("require('stream').Readable.from(['a', 'b']).pipe(process.stdout); await 1", "ab"),
+        ("try { process.stdout.write(1) } catch (e) { console.log(e.code) }", "ERR_INVALID_ARG_TYPE\n"),
+        ("try { process.stdout.write('a', 'none') } catch (e) { console.log(e.code) }", "ERR_UNKNOWN_ENCODING\n"),
+        ("console.log(Object.keys(process.stdout).includes('write'))", "false\n"),
+    ],
+)
+def test_the_streams_are_nodes(lasting: Guest, code: str, text: str) -> None:
+    ran = lasting.run(code)
+    assert (ran.status, ran.text) == ("ok", text), ran
+
+
 def test_timers_of_an_interrupted_cell_end_with_it(node: Guest) -> None:
     node.run("globalThis.ticks = 0; setInterval(() => { ticks++ }, 5); 0")
     execution = node.begin("setTimeout(() => { ticks = -1e9 }, 400); await new Promise((r) => setTimeout(r, 60000))")

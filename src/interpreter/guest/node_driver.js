@@ -12,6 +12,7 @@ const { Worker, MessageChannel } = require('node:worker_threads');
 const { createRequire, builtinModules } = require('node:module');
 const { pathToFileURL } = require('node:url');
 const { Console } = require('node:console');
+const { writeSync } = require('node:fs');
 const path = require('node:path');
 const util = require('node:util');
 const { isPromise, isNativeError } = util.types;
@@ -43,15 +44,38 @@ function prepareGlobals() {
     const set = (value) => hide(name, value);
     Object.defineProperty(globalThis, name, { get, set, configurable: true, enumerable: false });
   }
-  // What was written is on its way before the end is told.
   for (const stream of [process.stdout, process.stderr]) {
     if (stream._handle && stream._handle.setBlocking) stream._handle.setBlocking(true);
+    writeAtOnce(stream);
   }
   // Node's own console repeats every message to the inspector, which keeps them.
   hide('console', new Console({ stdout: process.stdout, stderr: process.stderr }));
   followTimers();
   // Our own frames are below every stack; nobody should have to read them.
   Object.defineProperty(Error, 'prepareStackTrace', { value: cutStack, writable: true, configurable: true });
+}
+
+// What was written is on its way before the end is told. And a stream of Node's that is stopped in the middle of a write
+// waits for the end of it for ever: whatever is written later would never be seen.
+function writeAtOnce(stream) {
+  const original = stream.write;
+  const write = function write(chunk, encoding, callback) {
+    const bytes = typeof chunk === 'string' || util.types.isUint8Array(chunk);
+    if (!bytes || stream.writableEnded || stream.destroyed) return original.apply(stream, arguments);
+    const told = typeof encoding === 'function' ? encoding : callback;
+    let left = typeof chunk === 'string' ? Buffer.from(chunk, typeof encoding === 'string' ? encoding : 'utf8') : chunk;
+    while (left.length) {
+      try {
+        left = left.subarray(writeSync(stream.fd, left));
+      } catch (error) {
+        if (error.code !== 'EAGAIN') return told ? original.call(stream, left, told) : original.call(stream, left);
+        Atomics.wait(heart, 1, 0, 1);
+      }
+    }
+    if (typeof told === 'function') process.nextTick(told, null);
+    return true;
+  };
+  Object.defineProperty(stream, 'write', { value: write, writable: true, configurable: true, enumerable: false });
 }
 
 function noted(plain) {

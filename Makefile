@@ -3,7 +3,8 @@
 VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest
-WORKERS ?= auto
+# One more than there are processors, because each waits for something a fifth of the time.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 TESTS ?= tests
 # Only the files that hold such tests: to collect all the others once more takes a while.
 ALONE = $(if $(filter tests,$(TESTS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests),$(TESTS))

@@ -21,10 +21,7 @@ import tempfile
 import termios
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 NUMBER = struct.Struct("<q")
 SELDOM = ("guest", "keeper", "mcp", "python", "recording", "telemetry", "cli.demo", "cli.mcp", "llm.scripted_server")

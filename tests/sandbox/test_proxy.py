@@ -19,6 +19,7 @@ import pytest
 
 from interpreter.errors import SandboxUnavailable
 from interpreter.keeper.proxy import is_public
+from interpreter.keeper.wayout import await_visit
 from interpreter.sandbox import Walls, choose, run, workspace_profile
 from interpreter.types.rules import NetworkRules
 from interpreter.types.walls import Profile
@@ -270,3 +271,25 @@ attempt("fast", lambda: socket.socket().sendto(b"x", 0x20000000, here))
     # In a namespace of its own a datagram socket can be made, and reaches nobody.
     assert said["udp"] == ("through" if walls.describe() == "bubblewrap" else "stopped")
     assert not (tmp_path / "home" / "network.jsonl").exists() or not (tmp_path / "home" / "network.jsonl").read_text()
+
+
+@pytest.mark.parametrize("visited", [True, False], ids=["visited", "over"])
+def test_it_is_started_by_the_first_who_connects(visited: bool) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_server(("127.0.0.1", 0)) as door,
+        subprocess.Popen(["sleep", "60"]) as program,
+    ):
+        life = os.pidfd_open(program.pid)
+        waiting = os.fork()
+        if waiting == 0:
+            await_visit([listening.fileno(), door.fileno()], life)
+            os._exit(7)
+        assert os.waitpid(waiting, os.WNOHANG) == (0, 0)
+        if visited:
+            socket.create_connection(door.getsockname()).close()
+        else:
+            program.kill()
+        assert os.waitstatus_to_exitcode(os.waitpid(waiting, 0)[1]) == (7 if visited else 0)
+        program.kill()
+        os.close(life)

@@ -48,7 +48,7 @@ LEFTOVER = "1h"
 """Age of an ended container that nobody is about to start or to remove any more."""
 NAME = b"walls"
 """What our two processes are called, so that the keeper tells them from the program."""
-PR_SET_NAME, PR_SET_DUMPABLE = 15, 4
+PR_SET_NAME = 15
 
 
 class Missing(OSError):
@@ -224,7 +224,7 @@ def inside() -> int:
     """The first process of the container: starts the program, collects orphans, reports the end."""
     called()
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(ctypes.c_int(PR_SET_DUMPABLE), ctypes.c_ulong(0))
+    libc.prctl(ctypes.c_int(wayout.PR_SET_DUMPABLE), ctypes.c_ulong(0))
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link.connect(f"{MEETING}/socket")
     _, given, _, _ = socket.recv_fds(link, 64, 250)

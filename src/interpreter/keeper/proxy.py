@@ -34,7 +34,7 @@ if not __package__:
     __package__ = "keeper"
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != _folder]
 
-from . import walls
+from . import walls, wayout
 from .channel import Plain, exactly, linger, pump
 from .hosts import Judgement, Rules, canonical, is_pattern, is_public, split_port
 from .inspector import Inspector
@@ -44,8 +44,6 @@ from .messages import BadMessage, Request, answer, parse_request
 __all__ = ["is_public"]
 HEAD_SECONDS, CONNECT_SECONDS = 30.0, 30.0
 CONNECTIONS = 256
-PR_SET_DUMPABLE = 4
-"""So that no other program of the same person can read the secrets in our memory."""
 TARGET = re.compile(r"[A-Za-z0-9._:\[\]%-]{1,300}")
 NOWHERE = b"\x00\x01" + bytes(6)
 
@@ -383,7 +381,7 @@ async def run(listening: socket.socket, life: int, settings: dict[str, Any]) -> 
 
 
 def main(argv: list[str]) -> int:
-    walls.prctl(PR_SET_DUMPABLE, 0)
+    walls.prctl(wayout.PR_SET_DUMPABLE, 0)
     listening = socket.socket(fileno=int(argv[1]))
     with open(int(argv[3]), encoding="utf-8") as file:
         settings = json.load(file)

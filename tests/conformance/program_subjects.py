@@ -16,7 +16,7 @@ from .subject import Subject
 PROGRAM = {"state": "each execution is a program of its own", "death": "a program that ends is its normal end"}
 SHOWN = "nothing that the other programs do not show"
 BUILT = {**PROGRAM, "child": SHOWN, "background": SHOWN, "nap": SHOWN}
-BY_NODE = "node runs what it made, as with `typescript (node)`"
+BY_NODE = "its programs run as those of the first TypeScript do"
 TYPESCRIPT = {
     "tsx": {**PROGRAM, "child": BY_NODE, "background": BY_NODE},
     "tsc": {**PROGRAM, "child": BY_NODE, "background": BY_NODE, "nap": BY_NODE},

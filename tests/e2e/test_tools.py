@@ -81,6 +81,7 @@ def test_e202_a_call_is_shown_before_it_is_made(world: World) -> None:
     world.serve(called("deploy", name="web"), "It is out.")
     with world.terminal("--tool_file", str(file), "deploy web") as terminal:
         terminal.wait_for("Call this tool?", 40)
+        terminal.wait_for("a always")
         assert 'name: "web"' in terminal.text and "deploy" in terminal.text and not told.exists()
         terminal.send("y\r")
         terminal.wait_for("It is out.", 40)

@@ -34,8 +34,9 @@ $(VENV)/.ready-dev: pyproject.toml tools/setup.sh
 demo: $(VENV)/.ready-run
 	@$(RUN) -m interpreter.cli.demo $(DEMO_FLAGS)
 
+# While libraries come over the network, one process makes the byte code of all tests, which each worker would else make.
 test: $(VENV)/.ready-dev
-	@$(RUN) -m tests.libraries
+	@$(PYTEST) $(TESTS) --collect-only -qq -p no:cacheprovider >/dev/null 2>&1 & $(RUN) -m tests.libraries && wait
 	$(RUN) tools/run_tests.py $(TESTS) -n $(WORKERS) --dist loadgroup -m "not servers and not alone"
 	@$(RUN) tools/run_tests.py $(ALONE) -q -m alone || [ $$? = 5 ]
 

@@ -24,6 +24,7 @@ def test_{n}():
 def run(folder: Path, *tests: str, words: tuple[str, ...] = ()) -> tuple[int, str]:
     (folder / "test_it.py").write_text("".join(tests))
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    plain["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they would take most of the time
     argv = [sys.executable, str(TOOL), "-q", *words]
     done = subprocess.run(argv, cwd=folder, env=plain, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
@@ -53,5 +54,5 @@ def test_more_than_two_have_failed(tmp_path: Path) -> None:
 def test_a_test_of_a_group_is_found_again(tmp_path: Path) -> None:
     group = "import pytest\n@pytest.mark.xdist_group('a group')\n"
     grouped = UNSTEADY.format(n=1).replace("def ", group + "def ")
-    code, told = run(tmp_path, grouped, words=("-n", "1", "--dist", "loadgroup"))
+    code, told = run(tmp_path, grouped, words=("-p", "xdist", "-n", "1", "--dist", "loadgroup"))
     assert (code, "UNSTEADY" in told) == (0, True), told

@@ -248,12 +248,19 @@ def test_limits_of_one_process_are_named(world: World) -> None:
 @EVERY
 def test_what_an_earlier_run_left_behind_is_held_too_and_told(world: World) -> None:
     kernel = world.kernel("shell", disk=16 * MIB, processes=MANY)
-    code = "(while :; do head -c 3000000 /dev/zero > f$RANDOM$RANDOM; done) & until ls f* >&2; do :; done; kept=41"
+    code = "(sleep 1; while :; do head -c 3000000 /dev/zero > f$RANDOM$RANDOM; done) & kept=41"
     assert kernel.run(code).status == "ok"
+    until_written(world.workspace)
     await_end(world)
     ran = kernel.run("echo $((kept + 1))")
     assert limit_of(ran).startswith("programs left in the background were ended; disk: 16 MB allowed")
     assert (ran.status, ran.text.splitlines()[0]) == ("ok", "42")
+
+
+def until_written(folder: Path) -> None:
+    end = time.monotonic() + 30
+    while not any(folder.iterdir()) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def test_no_group_is_left_behind() -> None:

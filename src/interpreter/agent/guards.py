@@ -22,8 +22,6 @@ CHANGING = re.compile(
 )
 """What differs in two results that say the same: addresses, ids, durations, times."""
 FAILED = {"error", "timeout", "limit", "died", "lost", "refused"}
-
-
 LAST = 4000
 """Characters of an answer that are looked at for a call."""
 WRITTEN = re.compile(r"""(?<![A-Za-z0-9_.])execute\(\s*(?:\{|language\s*=)|"name"\s*:\s*"execute\"""")

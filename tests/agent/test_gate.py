@@ -395,6 +395,13 @@ def test_after_the_deadline_silence_is_a_no() -> None:
     run(story())
 
 
+def test_whether_to_go_on_is_asked_with_its_reason_once() -> None:
+    recorder = Recorder()
+    assert run(Approvals(recorder, can_ask=True, timeout=0.05).go_on("4 attempts failed.")) is False
+    asked = [event for event in recorder.events if isinstance(event, ApprovalRequested)]
+    assert [(one.kind, one.question, one.subject) for one in asked] == [("continue", "4 attempts failed. Go on?", "")]
+
+
 def test_an_answer_for_other_code_is_refused() -> None:
     async def story() -> None:
         recorder, approvals, gate = make(AgentOptions())

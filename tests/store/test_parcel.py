@@ -251,7 +251,7 @@ def reopened(data: bytes, kind: str, body: bytes) -> bytes:
 
 
 def test_an_event_that_is_nested_without_an_end_is_refused(tmp_path: Path, packed: bytes) -> None:
-    deep = b'{"type":"note_added","text":"x","more":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    deep = b'{"type":"note_added","text":"x","more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     with pytest.raises(LogDamaged, match="event 1 is not what it says"):
         take_in(tmp_path / "two", reopened(packed, "note_added", deep))
     plain = take_in(tmp_path / "three", reopened(packed, "note_added", b'{"type":"note_added","text":"x"}'))

@@ -24,7 +24,8 @@ class Tasks:
 
     async def drain(self) -> None:
         """Wait until all that was started has ended; errors are not raised."""
-        while tasks := [t for t in self._tasks if t is not asyncio.current_task()]:
+        # From Python 3.12 on, to wait for tasks that have ended lets nothing else run: they would never leave the set.
+        while tasks := [t for t in self._tasks if t is not asyncio.current_task() and not t.done()]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:

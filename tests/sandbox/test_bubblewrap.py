@@ -89,19 +89,19 @@ def test_plan_orders_by_depth_and_leaves_out_what_is_shown(tmp_path: Path) -> No
 def test_both_kernels_of_a_session_share_a_private_tmp(tmp_path: Path) -> None:
     """Also under its short name, unless something of the profile lies below /tmp itself."""
     inside = walls(tmp_path)
-    shell(inside.launch(["/bin/sh", "-c", 'echo shared > "$TMPDIR/f"']))
-    assert shell(inside.launch(["/bin/sh", "-c", 'cat "$TMPDIR/f"'])) == "shared\n"
-    assert not Path("/tmp/f").exists()
+    shell(inside.launch(["/bin/sh", "-c", 'echo shared > "$TMPDIR/of-both-kernels"']))
+    assert shell(inside.launch(["/bin/sh", "-c", 'cat "$TMPDIR/of-both-kernels"'])) == "shared\n"
+    assert not Path("/tmp/of-both-kernels").exists()
 
 
 def test_tmp_is_a_folder_of_the_session_where_nothing_lies_below_it() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         top = Path(os.path.realpath(folder))
         inside = walls(top)
-        assert shell(inside.launch(["/bin/sh", "-c", "echo $TMPDIR; echo shared > /tmp/f"])) == "/tmp\n"
-        assert shell(inside.launch(["/bin/cat", "/tmp/f"])) == "shared\n"
-        assert (top / "home" / "s" / "scratch.tmp" / "f").read_text() == "shared\n"
-    assert not Path("/tmp/f").exists()
+        assert shell(inside.launch(["/bin/sh", "-c", "echo $TMPDIR; echo shared > /tmp/of-a-session"])) == "/tmp\n"
+        assert shell(inside.launch(["/bin/cat", "/tmp/of-a-session"])) == "shared\n"
+        assert (top / "home" / "s" / "scratch.tmp" / "of-a-session").read_text() == "shared\n"
+    assert not Path("/tmp/of-a-session").exists()
 
 
 def test_written_beside_a_mount_is_refused_and_not_lost(tmp_path: Path) -> None:

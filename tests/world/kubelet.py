@@ -24,6 +24,8 @@ LOOKS = 0.05
 """Seconds between two looks at a container."""
 CALM = 0.4
 """Seconds between two probes that find all well: the machine has other work."""
+TELLS_OF_MEMORY = 1.0
+"""Seconds after a container's end in which the engine says that memory was the reason."""
 LONGEST_WAIT = 300
 """Seconds of the cluster between two attempts, at most."""
 
@@ -160,12 +162,22 @@ class Pod(threading.Thread):
         self._events.say(self.pod, "Pod", "Started", f"Started container {name}")
         self._tell({"running": {"startedAt": begun}}, ready="readinessProbe" not in self.spec)
         self._watched(made, begun)
-        state = self._docker.state(made)
+        state = self._last_state(made)
         if self.ending.is_set():
             return
         killed = bool(state["OOMKilled"]) or self._killed_for_memory
         reason = "OOMKilled" if killed else "Error" if state["ExitCode"] else "Completed"
         self._ended({"exitCode": state["ExitCode"], "reason": reason}, begun)
+
+    def _last_state(self, made: str) -> Object:
+        """The engine hears of a kill for want of memory apart from the end, and sometimes after it."""
+        state, end = self._docker.state(made), time.monotonic() + TELLS_OF_MEMORY
+        limited = self._limits and self._most_memory()
+        while limited and state["ExitCode"] == 137 and not state["OOMKilled"] and time.monotonic() < end:
+            if self.ending.wait(LOOKS):
+                break
+            state = self._docker.state(made)
+        return state
 
     def _watched(self, made: str, begun: str) -> None:
         """Until the container has ended, or the pod is to end."""

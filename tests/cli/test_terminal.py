@@ -191,6 +191,17 @@ def test_a_line_that_is_typed_ahead_comes_next(tmp_path: Path) -> None:
         assert terminal.leave() == 0
 
 
+def test_an_interrupt_at_the_prompt_is_answered_at_once(tmp_path: Path) -> None:
+    """As one that is pressed before the terminal has been told that it is a key."""
+    with conversation(tmp_path) as terminal:
+        os.kill(terminal.child.pid, signal.SIGINT)
+        terminal.wait_for("Ctrl-C again or Ctrl-D leaves.")
+        terminal.wait_for("\n>", times=2)
+        os.kill(terminal.child.pid, signal.SIGINT)
+        assert terminal.finish() == 0
+        assert "interpreter --resume s_0123456789abcdef0123" in terminal.text
+
+
 def test_several_lines(tmp_path: Path) -> None:
     with conversation(tmp_path) as terminal:
         terminal.send('x = """not a block\r')

@@ -68,6 +68,7 @@ class World:
             **{name: value for name, value in kept.items() if not name.startswith(("INTERPRETER_", "XDG_", "PIP_"))},
             "HOME": str(self.home),
             "INTERPRETER_HOME": str(self.data),
+            "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],  # what walls this machine can build is tried once
             "PATH": os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)]),
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",

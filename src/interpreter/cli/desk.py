@@ -101,8 +101,8 @@ class Desk:
             await self._joining.close()
 
     async def noticed(self) -> None:
-        """Returns when somebody else has begun a turn, or closed the session."""
-        while not self._turns and not self.closed:
+        """Returns when somebody else has begun a turn or closed the session, or Ctrl-C came before it was a key."""
+        while not self._turns and not self.closed and not self._stray:
             self._changed.clear()
             await self._changed.wait()
 
@@ -199,9 +199,10 @@ class Desk:
                 return
             self._forget_screen()
         if not self._busy:
-            # At the prompt Ctrl-C is a key; a signal from elsewhere means to end.
+            # At the prompt Ctrl-C is a key, once the terminal has been told so; a signal from elsewhere means to end.
             if number == signal.SIGINT:
                 self._stray = True
+                self._changed.set()
             elif self._worker is not None:
                 self._worker.cancel()
             return

@@ -216,9 +216,12 @@ class Repl:
                 if (line := typing.result()) is None:
                     raise KeyboardInterrupt
                 return line, False
-            text = self._prompt.default_buffer.text
+            pressed, text = desk.pressed(), self._prompt.default_buffer.text
             if self._prompt.app.is_running:
                 self._prompt.app.exit(result="")
+                await typing
+            if pressed:
+                raise KeyboardInterrupt
             await typing
             return text, True
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -237,6 +238,25 @@ print('planted')
     place.run("sessions", "show", "last")
     place.run("config", "show")
     assert sorted(path.name for path in place.top.glob("host-ran-*")) == []
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not here")
+def test_a_program_that_leads_out_of_the_folder_opens_nothing(place: Place) -> None:
+    """The person's PATH begins in the folder, and code puts a link there for the next session."""
+    person = place.top / "person"
+    private = person / "projects" / "private"
+    (private / "bin").mkdir(parents=True)
+    shutil.copy(os.path.realpath(shutil.which("perl") or ""), private / "bin" / "perl")
+    (private / "notes").write_text(SECRET)
+    lift_rules(place.home)
+    plant = f"import os; os.mkdir('bin'); os.symlink({str(private / 'bin' / 'perl')!r}, 'bin/perl'); print('planted')"
+    read = f"open(my $f, '<', '{private}/notes') or die 'clo' . 'sed'; print scalar reverse(<$f>), 'read';"
+    with played(place, Reply(code=plant), "done", Reply(code=read, language="perl"), "done"):
+        search = f"{place.work}/bin:{os.environ['PATH']}"
+        place.ask("-y", "go", HOME=str(person), PATH=search).says(0, "planted")
+        ran = place.ask("-y", "go", HOME=str(person), PATH=search)
+        ran.says(0, "done")
+        assert "closed" in place.told() and SECRET[::-1] not in ran.text
 
 
 @pytest.mark.parametrize(

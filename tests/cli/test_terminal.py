@@ -90,6 +90,28 @@ def test_an_editor_that_changes_nothing_leaves_the_question(tmp_path: Path, body
         assert terminal.finish() == 0 and "ran 15d9d7b7" in terminal.text
 
 
+def test_no_program_that_code_could_have_written_is_editor_or_pager(tmp_path: Path) -> None:
+    planted = tmp_path / "node_modules" / ".bin"
+    planted.mkdir(parents=True)
+    for name in ("words", "less"):
+        (planted / name).write_text(f"#!/bin/sh\ntouch '{tmp_path}/host-ran-{name}'\n")
+        (planted / name).chmod(0o755)
+    (tmp_path / "link").symlink_to(planted)
+    search = f"{planted}:{tmp_path}/link:node_modules/.bin:{os.environ['PATH']}"
+    with Terminal.drive(["code"], tmp_path, env={"PATH": search, "EDITOR": "words"}) as terminal:
+        terminal.wait_for(ASKED)
+        terminal.send("e\n")
+        terminal.wait_for("The editor ended with 127; nothing was changed.")
+        terminal.wait_for(ASKED, times=2)
+        terminal.send("v\n")
+        terminal.wait_for("print(math.pi)", times=2)
+        terminal.send("q\n")
+        terminal.wait_for(ASKED, times=3)
+        terminal.send("n\n")
+        assert terminal.finish() == 3
+    assert not list(tmp_path.glob("host-ran-*"))
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_hidden_characters_are_seen(tmp_path: Path, plain: bool) -> None:
     code = "code a = 1 #\\u202e\\u200b\\u2066\\rb\\x1b[2K"

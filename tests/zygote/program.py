@@ -1,6 +1,7 @@
 """What the zygote runs: load what the command loads, then become the command in a fork for each socket that comes in.
 
-It has no threads, and runs nothing of the product but its imports, so that a fork is what a new process is after them.
+It has no threads, and runs nothing of the product but its imports and the compilation of its expressions, so that a
+fork is what a new process is after them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def load() -> None:
     for found in pkgutil.walk_packages(interpreter.__path__, "interpreter."):
         if not found.name.startswith(seldom) and not found.name.endswith(".__main__"):
             importlib.import_module(found.name)
+    from interpreter.text.expression import Later
+
+    for one in gc.get_objects():
+        if type(one) is Later:
+            _ = one.pattern  # compiled once here, not in each fork
     assert threading.active_count() == 1 and tempfile.tempdir is None
     gc.collect()
     gc.freeze()

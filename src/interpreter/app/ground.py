@@ -64,6 +64,7 @@ class Ground:
         options = KernelOptions(
             python=self.environment.python,
             readable=self.environment.readable,
+            written=(self.walls.profile.workspace, *self.walls.profile.writable),
             checkpoints=settings.checkpoints,
             checkpoint_folder=str(log.folder / "checkpoints"),
         )

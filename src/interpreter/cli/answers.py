@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 import termios
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from ..aio.search import of_the_system, search_path
 from ..text.clean import reveal
 from ..text.cut import width
 from ..text.i18n import _
@@ -50,7 +51,9 @@ def understand(line: str) -> tuple[Kind, str]:
 class Answers:
     """The person at the terminal on standard input."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Iterable[str] = ()) -> None:
+        """`written`: folders beside the session's own that its code may write."""
+        self._written = tuple(written)
         self._watching = False
         self._secret = False
         self._saved: list[int | list[bytes | int]] | None = None
@@ -123,7 +126,7 @@ class Answers:
             self._echo(False)
         self._buffer = b""
 
-    async def read(self, question: Question, line: str) -> ResolveApproval | Literal["leave"] | None:
+    async def read(self, question: Question, line: str, workspace: Path) -> ResolveApproval | Literal["leave"] | None:
         """The op for a typed line; "leave" when input has ended; None: ask again."""
         request = question.request
         if line == END_OF_INPUT:
@@ -147,7 +150,8 @@ class Answers:
         if kind == "edit" and question.action is not None:
             self.close()
             self._echo(True)
-            code = await edit(question.action.code, question.action.language)
+            path = search_path((str(workspace), *self._written))
+            code = await asyncio.to_thread(edit, question.action.code, question.action.language, path)
             self._echo(False)
             return None if code is None else ResolveApproval(approval=request.approval, answer="edit", code=code)
         if not kind or kind == "edit":
@@ -199,7 +203,7 @@ def too_long(question: Question) -> bool:
 
 def page(text: str) -> None:
     """Show a long text screen by screen, with `less` where it is there, else in pieces that Enter goes through."""
-    if found := shutil.which("less"):
+    if found := of_the_system("less"):
         environ = {**os.environ, "LESSSECURE": "1", "LESS": "", "LESSOPEN": "", "LESSCHARSET": "utf-8"}
         subprocess.run([found, "-N", "--"], input=text.encode(), env=environ, check=False)
         return
@@ -214,20 +218,21 @@ def page(text: str) -> None:
             return
 
 
-async def edit(code: str, language: str) -> str | None:
-    """The code as the person's editor left it; None when nothing was changed or no editor could be run."""
-    return await asyncio.to_thread(_edit, code, language)
-
-
-def _edit(code: str, language: str) -> str | None:
+def edit(code: str, language: str, path: str) -> str | None:
+    """The code as the person's editor, found in the folders of `path`, left it; None when nothing was changed or no
+    editor could be run."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="interpreter-") as folder:
-        path = Path(folder) / ("code" + (BY_NAME[language].suffix if language in BY_NAME else ".txt"))
-        path.write_bytes(code.encode())
+        file = Path(folder) / ("code" + (BY_NAME[language].suffix if language in BY_NAME else ".txt"))
+        file.write_bytes(code.encode())
         try:
-            # Through the shell, as git does it: $EDITOR may hold arguments and quotes of the person's own.
-            status = subprocess.run(["/bin/sh", "-c", f'{editor} "$1"', "sh", str(path)], check=False).returncode
-            edited = path.read_bytes().decode()
+            # Through the shell, as git does it: $EDITOR may hold arguments and quotes of the person's own. Not in the
+            # workspace, where an editor might find settings that it carries out.
+            status = subprocess.run(
+                ["/bin/sh", "-c", f'{editor} "$1"', "sh", str(file)],
+                env={**os.environ, "PATH": path}, cwd=folder, check=False,
+            ).returncode  # fmt: skip
+            edited = file.read_bytes().decode()
         except (OSError, UnicodeError) as error:
             say(_("The edited code cannot be read: {reason}", reason=str(error)))
             return None

@@ -306,7 +306,7 @@ class Desk:
                 raise Leave
             self.detach()
             return
-        op = await answers.read(question, line)
+        op = await answers.read(question, line, self._session.workspace)
         if op is None:  # not understood, or the editor changed nothing
             self._ask()
             return

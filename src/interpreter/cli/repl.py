@@ -51,7 +51,7 @@ class Repl:
         self._tasks = Tasks()
         self._open, self._settings, self._workspace = open_session, settings, workspace
         self._view = make_view(settings)
-        self._answers = Answers() if settings.agent.here else None
+        self._answers = Answers(settings.walls.writable) if settings.agent.here else None
         self._tally = Tally()
         self._session: Conversation | None = None
         bar = None if settings.plain or os.environ.get("TERM", "dumb") == "dumb" else self._toolbar

@@ -121,7 +121,7 @@ class Once:
             self._lines.name(session.id)
         if isinstance(view, JsonResult):
             view.name(session.id, str(session.workspace), session.where)
-        answers = Answers() if self._settings.agent.here else None
+        answers = Answers(self._settings.walls.writable) if self._settings.agent.here else None
         shown = view if self._lines is None or self._lines is view else self._lines.beside(view)
         with Desk(session, shown, answers, 0.0 if self._arguments.background else DELAY) as desk:
             codes = await asyncio.gather(self._work(session, desk, view, task, data), desk.pump())

@@ -66,6 +66,8 @@ class KernelOptions(Value):
     """Executable of the Python in which the person's code runs; empty: what PATH has."""
     readable: tuple[str, ...] = ()
     """Paths of that environment that the walls must let through for reading."""
+    written: tuple[str, ...] = ()
+    """Folders that the session's code may write: what lies there opens nothing."""
     grace: float = 3.0
     """Seconds that an execution has to stop when asked, before its kernel is ended."""
     tools: bool = False

@@ -10,7 +10,8 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -51,26 +52,29 @@ def installed(environ: Mapping[str, str] | None = None) -> dict[str, KernelSpec]
     return found
 
 
-def find(language: str, environ: Mapping[str, str] | None = None) -> KernelSpec | None:
+def find(
+    language: str, environ: Mapping[str, str] | None = None, which: Callable[[str], str | None] = shutil.which
+) -> KernelSpec | None:
     """The kernelspec for a language, by its language first and by its own name then. None without jupyter_client."""
     if not available():
         return None
     specs = installed(environ)
     for spec in specs.values():
-        if language == (canonical(spec.language) or spec.language.lower()) and shutil.which(spec.argv[0]):
+        if language == (canonical(spec.language) or spec.language.lower()) and which(spec.argv[0]):
             return spec
     named = specs.get(language)
-    return named if named and shutil.which(named.argv[0]) else None
+    return named if named and which(named.argv[0]) else None
 
 
+@cache
 def available() -> bool:
     """Whether the extra `[jupyter]` is installed."""
     return importlib.util.find_spec("jupyter_client") is not None
 
 
-def readable(spec: KernelSpec) -> tuple[str, ...]:
+def readable(spec: KernelSpec, which: Callable[[str], str | None] = shutil.which) -> tuple[str, ...]:
     """What the walls must let through for it: its folder, its program, and this tool's own Python."""
-    program = shutil.which(spec.argv[0]) or spec.argv[0]
+    program = which(spec.argv[0]) or spec.argv[0]
     real = os.path.realpath(program)
     own = (sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent))
     return tuple(dict.fromkeys((spec.folder, program, real, *own)))

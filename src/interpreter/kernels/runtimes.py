@@ -8,12 +8,13 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import structs
 
+from ..aio.search import find, passes
 from ..errors import LanguageMissing
 from ..text.i18n import _
 from ..types.base import Value, to_json
@@ -61,7 +62,7 @@ def node_source() -> str:
 
 def python_runtime(options: KernelOptions) -> Runtime:
     """Raises LanguageMissing."""
-    python = options.python or shutil.which("python3") or shutil.which("python")
+    python = options.python or find("python3", options.written) or find("python", options.written)
     if not python:
         raise missing("python")
     return Runtime(
@@ -78,10 +79,11 @@ def python_runtime(options: KernelOptions) -> Runtime:
 def shell_runtime(options: KernelOptions) -> Runtime:
     """bash, or a plain `sh` where there is none. Raises LanguageMissing."""
     for name, arguments in (("bash", ("--norc", "--noprofile")), ("sh", ())):
-        if program := shutil.which(name):
+        if program := find(name, options.written):
             driver = guest_source(f"{name}_driver.sh")
             argv = (program, *arguments)
-            readable = (*options.readable, *reach(program))  # `python3` and `pip` there are the environment's
+            # `python3` and `pip` there are the environment's.
+            readable = (*options.readable, *reach(program, options.written))
             saves = name == "bash"
             return Runtime(
                 language="shell",
@@ -99,12 +101,14 @@ def shell_runtime(options: KernelOptions) -> Runtime:
 
 def javascript_runtime(options: KernelOptions) -> Runtime:
     """Raises LanguageMissing."""
-    node = shutil.which("node") or shutil.which("nodejs")
+    node = find("node", options.written) or find("nodejs", options.written)
     if not node:
         raise missing("javascript")
     argv = (node, "--no-force-async-hooks-checks", "-")
     driver = node_source()
-    return Runtime(language="javascript", dialect="json", argv=argv, driver=driver, readable=reach(node))
+    return Runtime(
+        language="javascript", dialect="json", argv=argv, driver=driver, readable=reach(node, options.written)
+    )
 
 
 def sql_runtime(options: KernelOptions) -> Runtime:
@@ -112,17 +116,17 @@ def sql_runtime(options: KernelOptions) -> Runtime:
     try:
         python = python_runtime(options)
     except LanguageMissing:
-        return program_runtime("sql")
+        return program_runtime("sql", partial(find, written=options.written), options.written)
     return structs.replace(python, extra={"language": "sql"})
 
 
-def program_runtime(language: str, which: recipes.Which = shutil.which) -> Runtime:
+def program_runtime(language: str, which: recipes.Which = shutil.which, written: tuple[str, ...] = ()) -> Runtime:
     """A program for each execution. Raises LanguageMissing."""
     recipe = recipes.find(language, which)
     if recipe is None:
         raise missing(language)
     program = recipe.programs[0]
-    readable, env = reach(program), dict[str, str]()
+    readable, env = reach(program, written), dict[str, str]()
     rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     if language == "rust" and rustup.is_dir():
         readable, env = (*readable, str(rustup)), {"RUSTUP_HOME": str(rustup)}
@@ -158,14 +162,15 @@ def fresh_runtime(language: str, options: KernelOptions) -> Runtime:
     )  # fmt: skip
 
 
-def reach(program: str) -> tuple[str, ...]:
-    """What the walls must let through for a program that may lie outside the system's folders.
+def reach(program: str, written: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What the walls must let through for a program that may lie outside the system's folders; nothing for one that is
+    reached through a folder of `written`, where code may change what it leads to.
 
     Its installation where it has one of its own (`~/.nvm/versions/node/v20`), but never a folder that holds other
     things of the person, such as `~/.cargo` or `~/.local`: then only the program itself.
     """
     real = Path(program).resolve()
-    if real.is_relative_to("/usr") or real.is_relative_to("/bin"):
+    if real.is_relative_to("/usr") or real.is_relative_to("/bin") or passes(program, written):
         return ()
     prefix = real.parent.parent
     home = Path.home()
@@ -191,11 +196,13 @@ def find_runtime(language: str, options: KernelOptions, *, sockets: bool = True)
         return OWN[language](options)
     if language.startswith(FRESH):
         return fresh_runtime(language.removeprefix(FRESH), options)
+    which = partial(find, written=options.written)
     if language == "html" and not sockets:
-        return program_runtime(language, {"cat": shutil.which("cat")}.get)  # browsers speak with themselves by sockets
+        # Browsers speak with themselves by sockets.
+        return program_runtime(language, {"cat": which("cat")}.get, options.written)
     # A kernel keeps its state, a program does not.
-    spec = jupyter.find(language) if sockets else None
-    return jupyter_runtime(language, spec) if spec else program_runtime(language)
+    spec = jupyter.find(language, which=which) if sockets else None
+    return jupyter_runtime(language, spec, which) if spec else program_runtime(language, which, options.written)
 
 
 class Runtimes:
@@ -234,7 +241,7 @@ class Runtimes:
         return ""
 
 
-def jupyter_runtime(language: str, spec: jupyter.KernelSpec) -> Runtime:
+def jupyter_runtime(language: str, spec: jupyter.KernelSpec, which: recipes.Which = shutil.which) -> Runtime:
     return Runtime(
         language=language,
         dialect="json",
@@ -242,7 +249,7 @@ def jupyter_runtime(language: str, spec: jupyter.KernelSpec) -> Runtime:
         driver=guest_source("jupyter_driver.py"),
         parts={"spec": to_json(spec).decode()},
         saves=False,
-        readable=jupyter.readable(spec),
+        readable=jupyter.readable(spec, which),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+
+from ...aio.search import of_the_system
 
 LARGEST = 8 << 20
 CHUNK = 4096
@@ -25,7 +26,7 @@ def protocol(environ: Mapping[str, str]) -> Protocol:
     if program in ("iTerm.app", "WezTerm") or environ.get("LC_TERMINAL") == "iTerm2":
         return "iterm2"
     if "sixel" in term or term in ("foot", "foot-extra", "mlterm", "yaft-256color"):
-        return "sixel" if shutil.which("img2sixel") else ""
+        return "sixel" if of_the_system("img2sixel") else ""
     return ""
 
 
@@ -62,7 +63,11 @@ def _kitty(data: bytes) -> str:
 def _sixel(path: str) -> str:
     try:
         done = subprocess.run(
-            ["img2sixel", "--", os.fspath(path)], capture_output=True, timeout=10, check=True, stdin=subprocess.DEVNULL
+            [of_the_system("img2sixel") or "", "--", os.fspath(path)],
+            capture_output=True,
+            timeout=10,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return ""

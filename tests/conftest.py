@@ -15,8 +15,10 @@ import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling  # pyright: ignore[reportMissingTypeStubs]
 
 from tests import libraries
 
@@ -85,6 +87,20 @@ def pytest_collection_finish() -> None:
     """Thousands of tests stay to the end, and no search for garbage has to walk through them."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
+    return Forgetting(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+class Forgetting(LoadGroupScheduling):
+    """xdist counts through all that a worker has ever done at the end of each test: it forgets what is done here."""
+
+    def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
+        for scope in [scope for scope, tests in workload.items() if all(tests.values())]:
+            del workload[scope]
+        return super()._pending_of(workload)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -146,7 +146,7 @@ def test_what_an_editor_writes_after_its_end_does_not_count(
     monkeypatch.setenv("VISUAL", str(script))
 
     async def edit(talk: Talk, asked: ApprovalRequested) -> None:
-        code = await answers.edit(RAN, "python")
+        code = await asyncio.to_thread(answers.edit, RAN, "python", os.defpath)
         assert code is not None
         await asyncio.sleep(0.4)
         await talk.session.send(ResolveApproval(approval=asked.approval, answer="edit", code=code))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,26 @@ def test_the_lines_that_people_know(made: Interpreter, tmp_path: Path) -> None:
     made.chat_history.save(backup)
     assert len(made.chat_history) == 4
     assert json.loads(backup.read_text())["messages"] == said
+
+
+def test_another_thread_may_close_it(made: Interpreter) -> None:
+    script(made, Reply(code="print('on', flush=True)\nimport time\ntime.sleep(600)"), "done")
+    closing = threading.Thread(target=made.close)
+    for chunk in made.chat("go", stream=True, display=False):
+        if chunk.get("content") == "on\n":
+            closing.start()
+    assert made.result is not None and made.result.reason == "interrupted"
+    made.close()  # at once, while the other is still at it
+    closing.join(20)
+    assert not closing.is_alive() and made.session is None
+
+
+def test_a_turn_that_goes_on_elsewhere_ends_the_chat(made: Interpreter) -> None:
+    script(made, Reply(code="print('on', flush=True)\nimport time\ntime.sleep(600)"), "done")
+    with pytest.raises(UsageError, match="The session was closed"):
+        for chunk in made.chat("go", stream=True, display=False):
+            if chunk.get("content") == "on\n" and made.session is not None:
+                made._call(made.session.let_go())  # pyright: ignore[reportPrivateUsage] - as `%detach` does it
 
 
 def test_chunks_have_start_and_end_marks(made: Interpreter) -> None:

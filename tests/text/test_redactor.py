@@ -226,12 +226,14 @@ def test_the_password_of_an_address_in_the_environment_is_a_secret_also_decoded(
 
 
 def test_known_values_are_taken_out_in_every_spelling() -> None:
-    value = 'sec"ret/ü +1\nx'
+    value = 'sec"ret/ü &+1\nx'
     redactor = Redactor([value])
     for spelled in (
         value,
         json.dumps(value),
         json.dumps(value, ensure_ascii=False),
+        json.dumps(value).replace("/", "\\/"),
+        json.dumps(value).replace("&", "\\u0026"),
         quote(value, safe=""),
         base64.b64encode(value.encode()).decode(),
         base64.urlsafe_b64encode(value.encode()).decode(),

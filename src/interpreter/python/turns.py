@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from ..aio.background import Background
 from ..errors import AlreadyAnswered, UsageError
 from ..session.service import Session
+from ..text.i18n import _
 from ..types.actions import Action
 from ..types.events import ActionProposed, ApprovalRequested, ApprovalResolved, Event, TurnFinished
 from ..types.ops import Interrupt, SubmitInput
@@ -40,6 +41,8 @@ def play(
                 inbox.put(event)
                 if last(session, event):
                     break
+            else:
+                inbox.put(UsageError(_("The session was closed.")))
         except BaseException as error:
             inbox.put(error)
             raise

@@ -68,9 +68,12 @@ def spellings(value: str) -> tuple[str, ...]:
     """A secret as programs write it: as it is, inside JSON, inside an address, in base64."""
     data = value.encode("utf-8", "replace")
     coded = b2a_base64(data, newline=False).decode().rstrip("=")
+    quoted = json.dumps(value)[1:-1]
     forms = (
         value,
-        json.dumps(value)[1:-1],
+        quoted,
+        quoted.replace("/", "\\/"),  # PHP
+        "".join(f"\\u{ord(one):04x}" if one in "<>&" else one for one in quoted),  # Go
         json.dumps(value, ensure_ascii=False)[1:-1],
         "".join(chr(byte) if chr(byte) in UNRESERVED else f"%{byte:02X}" for byte in data),
         coded,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
+import struct
 import time
+import zlib
 from pathlib import Path
 
 import pyte
@@ -14,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from interpreter.app.pictures import sixel
 from interpreter.cli.answers import understand
 from interpreter.cli.layout import lay_out
 from interpreter.cli.views import screen as screen_module
@@ -39,6 +43,7 @@ from interpreter.types.events import (
     TurnFinished,
     TurnStarted,
 )
+from tests.bad.command import needs_walls
 
 MARKDOWN = "# Title\n\nA paragraph\nof two lines.\n\n```python\nprint(1)\n\n\nprint(2)\n```\nAfter.\n\n- a\n- b\n"
 
@@ -142,6 +147,27 @@ def test_pictures(tmp_path: Path) -> None:
     assert picture(str(path), "text/html", "kitty") == ""
     assert picture(str(tmp_path / "none.png"), "image/png", "kitty") == ""
     assert picture(str(path), "image/png", "") == ""
+
+
+@pytest.mark.skipif(shutil.which("img2sixel") is None, reason="img2sixel is not on this machine")
+def test_a_picture_in_sixels() -> None:
+    pixel = zlib.compress(b"\0\xff\0\0")
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)), (b"IDAT", pixel), (b"IEND", b""))
+    chunks = (struct.pack(">I", len(x)) + name + x + struct.pack(">I", zlib.crc32(name + x)) for name, x in parts)
+    shown = sixel(shutil.which("img2sixel") or "", b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    assert shown.startswith("\x1bP") and shown.endswith("\x1b\\\n")
+    assert sixel(shutil.which("img2sixel") or "", b"no picture") == ""
+
+
+@needs_walls
+def test_what_draws_a_picture_reaches_nothing(tmp_path: Path) -> None:
+    """It is a program of others, and the picture is whatever code made: here it makes a shell do what it says."""
+    (tmp_path / "secret").write_text("marrow")
+    astray = f"cat '{tmp_path}/secret'; echo > '{tmp_path}/written'; echo seen; env"
+    shown = sixel("/bin/sh", astray.encode())
+    assert shown.startswith("seen\n") and "marrow" not in shown and str(tmp_path) not in shown
+    assert not (tmp_path / "written").exists()
+    assert sixel("/bin/sh", b"exit 1") == "" and sixel("/nowhere/img2sixel", b"seen") == ""
 
 
 def drawn(*events: Event, verbose: bool = False) -> str:

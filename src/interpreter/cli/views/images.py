@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -46,7 +44,9 @@ def picture(path: str, mime: str, kind: Protocol) -> str:
     if kind == "kitty" and mime == "image/png":
         return _kitty(data)
     if kind == "sixel" and mime in ("image/png", "image/jpeg"):
-        return _sixel(path)
+        from ...app.pictures import sixel
+
+        return sixel(of_the_system("img2sixel") or "", data)
     return ""
 
 
@@ -58,17 +58,3 @@ def _kitty(data: bytes) -> str:
         head = "a=T,f=100,q=2," if number == 0 else ""
         drawn.append(f"\x1b_G{head}m={int(number < len(chunks) - 1)};{chunk}\x1b\\")
     return "".join(drawn) + "\n"
-
-
-def _sixel(path: str) -> str:
-    try:
-        done = subprocess.run(
-            [of_the_system("img2sixel") or "", "--", os.fspath(path)],
-            capture_output=True,
-            timeout=10,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("ascii", "replace") + "\n"

@@ -51,7 +51,7 @@ def test_structured_content_is_laid_out_where_that_does_not_make_much_more_of_it
 
 def test_what_is_nested_too_deep_for_us_is_not_shown() -> None:
     deep: Any = 1
-    for _n in range(5_000):
+    for _n in range(100_000):
         deep = [deep]
     assert "nested too deep" in readable({"structuredContent": deep})
 

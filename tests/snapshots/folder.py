@@ -43,9 +43,15 @@ class Bench:
         self.home, self.work = top / "home", top / "work"
         self.home.mkdir()
         self.work.mkdir()
+        self._opened: list[Snapshots] = []
 
     def open(self, session: str = "s_1", **options: Any) -> Snapshots:
-        return Snapshots(self.home, self.work, session, SnapshotOptions(**options))
+        self._opened.append(Snapshots(self.home, self.work, session, SnapshotOptions(**options)))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for shots in self._opened:
+            shots.close()
 
     def write(self, path: str | bytes, data: bytes | str, mode: int = 0o644) -> None:
         place = os.path.join(bytes(self.work), os.fsencode(path))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,10 @@ from tests.snapshots.folder import Bench, state
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Generator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
 
 
 def furnish(bench: Bench) -> None:
@@ -308,8 +310,7 @@ def test_more_files_than_are_looked_at(bench: Bench) -> None:
     assert len(list((bench.work / "d").iterdir())) == 30
 
 
-def test_the_home_is_not_kept_in_itself(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+def test_the_home_is_not_kept_in_itself(bench: Bench) -> None:
     bench.home.rmdir()
     bench.home = bench.work / "home"
     bench.home.mkdir()
@@ -359,7 +360,7 @@ def test_a_link_in_a_folders_place_leads_nowhere(bench: Bench, tmp_path: Path) -
         "key": "the person's",
         "a": "the person's",
     }
-    with sqlite3.connect(bench.home / "snapshots.db") as database:
+    with contextlib.closing(sqlite3.connect(bench.home / "snapshots.db")) as database:
         contents = {bytes(data) for (data,) in database.execute("SELECT data FROM blobs")}
     assert b"the person's" not in contents
 

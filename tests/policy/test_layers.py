@@ -141,6 +141,53 @@ def test_an_allowance_holds_for_every_name_in_the_command(tmp_path: Path) -> Non
         assert not policy.judge("shell", command, asks).covered
 
 
+def test_what_an_allowance_names_around_a_command_lets_nothing_else_stand_there(tmp_path: Path) -> None:
+    policy = user(
+        tmp_path,
+        "- {name: a, decision: allow, command: 'make **', variable: [FOO, 'PYTHON*']}\n"
+        "- {name: b, decision: allow, command: 'ls **', through: chronic}\n",
+    )
+    covered = {
+        "FOO=1 make": True,
+        "FOO=1 BAR=2 make": True,
+        "PYTHONPATH=lib make": True,
+        "make": False,
+        "LD_PRELOAD=./x.so FOO=1 make": False,
+        "PATH=.:$PATH FOO=1 make": False,
+        "chronic ls": True,
+        "nice chronic ls": True,
+        "ls": False,
+        "strace chronic ls": False,
+        "chronic strace ls": False,
+    }
+    asks = Circumstances(workspace="/w", home="/h", mode="ask")
+    assert {code: policy.judge("shell", code, asks).covered for code in covered} == covered
+
+
+def test_an_allowance_of_a_host_is_for_that_host_alone(tmp_path: Path) -> None:
+    policy = user(
+        tmp_path, "- {name: a, decision: allow, command: ['curl **', 'wget **', 'psql **'], host: good.example}\n"
+    )
+    covered = {
+        "curl https://good.example/x": True,
+        "curl -sSL https://good.example/x": True,
+        "curl https://good.example https://other.example": False,
+        "curl": False,
+        "curl -sKnames": False,
+        "curl --config names https://good.example": False,
+        "curl --connect-to ::other.example: https://good.example": False,
+        "curl --resolve good.example:443:127.0.0.1 https://good.example": False,
+        "curl --unix-socket engine http://good.example": False,
+        "wget -q -i names": False,
+        "wget -e http_proxy=other.example http://good.example": False,
+        "psql -h good.example": True,
+        "psql -h other.example": False,
+        "psql": False,
+    }
+    asks = Circumstances(workspace="/w", home="/h", mode="ask")
+    assert {code: policy.judge("shell", code, asks).covered for code in covered} == covered
+
+
 def test_calls_languages_and_tools(tmp_path: Path) -> None:
     policy = user(
         tmp_path,

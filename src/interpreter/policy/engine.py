@@ -193,7 +193,8 @@ def allows(rule: Rule, subject: Subject, ground: Ground) -> int:
     for path in subject.reads:
         if rule.reads and path_fits(rule.reads, path, ground, folder=folder) != YES:
             return NO
-    if rule.host and any(host_fits(rule.host, one) != YES for one in subject.hosts):
+    hosts = [*subject.hosts, *(hosts_of(subject) if isinstance(subject, Command) else ())] if rule.host else []
+    if rule.host and not all(host_fits(rule.host, one.rpartition("@")[2]) == YES for one in hosts or ("",)):
         return NO
     return YES
 
@@ -201,9 +202,15 @@ def allows(rule: Rule, subject: Subject, ground: Ground) -> int:
 def _nothing_around(rule: Rule, command: Command) -> bool:
     if command.host and not rule.host:
         return False
-    if not rule.through and any(one not in HARMLESS_WRAPPERS for one in command.through):
+    wrappers = [one for one in command.through if one not in HARMLESS_WRAPPERS]
+    if not all(_named(rule.through, one.rpartition("/")[2]) for one in wrappers):
         return False
-    return bool(rule.variable) or not any(word_fits(HARMFUL_VARIABLES, name) for name, _value in command.variables)
+    harmful = [name for name, _value in command.variables if word_fits(HARMFUL_VARIABLES, name)]
+    return all(_named(rule.variable, name) for name in harmful)
+
+
+def _named(patterns: Sequence[str], name: str) -> bool:
+    return bool(patterns) and name_fits(patterns, name) == YES
 
 
 def conclude(

@@ -167,6 +167,25 @@ def edit_stream(words: Words) -> Effects:
     return Effects(writes=found) if place else Effects(reads=found)
 
 
+ELSEWHERE = {
+    "curl": ("K", ("--config", "--connect-to", "--resolve", "--preproxy", "--socks4", "--socks4a", "--socks5",
+                   "--socks5-hostname", "--unix-socket", "--abstract-unix-socket")),
+    "wget": ("ie", ("--input-file", "--execute", "--config")),
+}  # fmt: skip
+"""Options by which another server is spoken to than the command line names."""
+
+
+def short_ones(words: Words, valued: str) -> set[str]:
+    """The letters of its short options; those of `valued` take the rest of their word, or the next."""
+    found: set[str] = set()
+    for word in words[1:]:
+        for letter in word[1:] if word.startswith("-") and not word.startswith("--") else "":
+            found.add(letter)
+            if letter in valued:
+                break
+    return found
+
+
 def fetch(words: Words) -> Effects:
     """curl, wget"""
     curl = words[0].endswith("curl")
@@ -193,6 +212,9 @@ def fetch(words: Words) -> Effects:
             sent.append(words[at + 1].partition("@")[2].partition(";")[0])
     if proxy and "://" not in proxy:
         hosts.append(proxy)
+    letters, long_ones = ELSEWHERE["curl" if curl else "wget"]
+    if set(letters) & short_ones(words, valued) or has(words, "", *long_ones):
+        hosts.append(UNKNOWN)
     return Effects(writes=(target,) if target and target != "-" else (), reads=tuple(sent), hosts=tuple(hosts))
 
 

@@ -167,6 +167,7 @@ def test_what_draws_a_picture_reaches_nothing(tmp_path: Path) -> None:
     shown = sixel("/bin/sh", astray.encode())
     assert shown.startswith("seen\n") and "marrow" not in shown and str(tmp_path) not in shown
     assert not (tmp_path / "written").exists()
+    assert sixel("/bin/sh", b"while :; do echo 0123456789012345678901234567890123456789; done") == ""
     assert sixel("/bin/sh", b"exit 1") == "" and sixel("/nowhere/img2sixel", b"seen") == ""
 
 

@@ -90,6 +90,20 @@ def test_an_execution_ends_also_when_its_messages_came_broken(
         assert "Part of the output may be lost" in ran.text
 
 
+def test_what_code_may_write_opens_nothing_for_a_kernel(tmp_path: Path) -> None:
+    work, away = tmp_path / "work", tmp_path / "away"
+    for place in (work, away):
+        place.mkdir()
+    tool = away / "tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    (work / "tool").symlink_to(tool)
+    install(tmp_path, "thing", argv=[str(work / "tool"), "{connection_file}"], language="thing")
+    spec = jupyter.installed({"JUPYTER_PATH": str(tmp_path)})["thing"]
+    assert str(tool) in jupyter_runtime("thing", spec).readable
+    assert not [path for path in jupyter_runtime("thing", spec, (str(work),)).readable if path.startswith(str(away))]
+
+
 def test_walls_let_its_folder_its_program_and_our_python_through(tmp_path: Path) -> None:
     folder = install(tmp_path, "thing", argv=["sh", "{connection_file}"], language="thing")
     spec = jupyter.installed({"JUPYTER_PATH": str(tmp_path)})["thing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,10 @@ def test_an_allowance_lifts_what_yields_and_nothing_else(tmp_path: Path) -> None
     assert said(policy, "rm -rf /", BARE) == "deny"
 
 
+def said_covered(policy: Policy, codes: Iterable[str]) -> dict[str, bool]:
+    return {code: policy.judge("shell", code, WALLED).covered for code in codes}
+
+
 def test_an_allowance_says_nothing_of_what_stands_around(tmp_path: Path) -> None:
     policy = user(tmp_path, "- {name: a, decision: allow, command: ['echo **', 'ls **', 'bash **', 'cp **']}\n")
     covered = {
@@ -87,7 +92,7 @@ def test_an_allowance_says_nothing_of_what_stands_around(tmp_path: Path) -> None
         "./ls": False,
         "ls $(pwd)": False,
     }
-    assert {code: policy.judge("shell", code, WALLED).covered for code in covered} == covered
+    assert said_covered(policy, covered) == covered
 
 
 def test_variants(tmp_path: Path) -> None:
@@ -160,8 +165,7 @@ def test_what_an_allowance_names_around_a_command_lets_nothing_else_stand_there(
         "strace chronic ls": False,
         "chronic strace ls": False,
     }
-    asks = Circumstances(workspace="/w", home="/h", mode="ask")
-    assert {code: policy.judge("shell", code, asks).covered for code in covered} == covered
+    assert said_covered(policy, covered) == covered
 
 
 def test_an_allowance_of_a_host_is_for_that_host_alone(tmp_path: Path) -> None:
@@ -184,8 +188,7 @@ def test_an_allowance_of_a_host_is_for_that_host_alone(tmp_path: Path) -> None:
         "psql -h other.example": False,
         "psql": False,
     }
-    asks = Circumstances(workspace="/w", home="/h", mode="ask")
-    assert {code: policy.judge("shell", code, asks).covered for code in covered} == covered
+    assert said_covered(policy, covered) == covered
 
 
 def test_calls_languages_and_tools(tmp_path: Path) -> None:

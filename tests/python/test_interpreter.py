@@ -69,10 +69,11 @@ def test_another_thread_may_close_it(made: Interpreter) -> None:
 
 def test_a_turn_that_goes_on_elsewhere_ends_the_chat(made: Interpreter) -> None:
     script(made, Reply(code="print('on', flush=True)\nimport time\ntime.sleep(600)"), "done")
-    with pytest.raises(UsageError, match="The session was closed"):
+    with pytest.raises(UsageError, match="The session was closed") as raised:
         for chunk in made.chat("go", stream=True, display=False):
             if chunk.get("content") == "on\n" and made.session is not None:
                 made._call(made.session.let_go())  # pyright: ignore[reportPrivateUsage] - as `%detach` does it
+    assert made.session is not None and f"interpreter --resume {made.session.id}" in raised.value.hint
 
 
 def test_chunks_have_start_and_end_marks(made: Interpreter) -> None:

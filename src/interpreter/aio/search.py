@@ -34,7 +34,7 @@ def find(name: str, written: Iterable[str]) -> str | None:
         found is None
         or found.startswith(SYSTEM_ONLY)
         or not passes(found, tops)
-        or _within(os.path.realpath(found), _real(tops))
+        or within(os.path.realpath(found), _real(tops))
     ):
         return found
     return shutil.which(name, path=search_path(tops))
@@ -51,7 +51,7 @@ def passes(path: str, written: Iterable[str]) -> bool:
             at = os.path.dirname(at)
             continue
         here = os.path.join(at, part)
-        if _within(here, tops):
+        if within(here, tops):
             return True
         try:
             target = os.readlink(here)
@@ -75,5 +75,6 @@ def _real(folders: Iterable[str]) -> tuple[str, ...]:
     return tuple(os.path.realpath(folder) for folder in folders)
 
 
-def _within(path: str, folders: Iterable[str]) -> bool:
+def within(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of the folders or lies in one."""
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

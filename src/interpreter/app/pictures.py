@@ -14,6 +14,9 @@ from ..types.walls import MIB, Limits
 
 SECONDS = 10
 LIMITS = Limits(memory=1024 * MIB, processes=8)
+LARGEST = 8 << 20
+"""Characters for the terminal; a picture of a few bytes may say that it is as large as a wall."""
+BOUNDED = '"$1" -- picture 2>/dev/null | head -c "$2"'
 
 
 def sixel(program: str, picture: bytes) -> str:
@@ -24,7 +27,8 @@ def sixel(program: str, picture: bytes) -> str:
         (work / "picture").write_bytes(picture)
         try:
             profile = workspace_profile(work, Path(folder) / "scratch", home=default_home(), environ={}, limits=LIMITS)
-            done = run(Walls(profile).launch([program, "--", "picture"]), timeout=SECONDS)
+            command = ["/bin/sh", "-c", BOUNDED, "sh", program, str(LARGEST + 1)]
+            done = run(Walls(profile).launch(command), timeout=SECONDS)
         except (InterpreterError, OSError, subprocess.SubprocessError):
             return ""
-    return done.stdout.decode("ascii", "replace") + "\n" if done.returncode == 0 and done.stdout else ""
+    return done.stdout.decode("ascii", "replace") + "\n" if 0 < len(done.stdout) <= LARGEST else ""

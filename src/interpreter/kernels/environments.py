@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from interpreter.aio.search import within
 from interpreter.errors import KernelError, UsageError
 from interpreter.text.i18n import _
 from interpreter.types.base import Value
@@ -115,7 +116,7 @@ def _active(environ: Mapping[str, str], workspace: Path) -> str:
         prefix = os.path.normpath(environ.get(variable, ""))
         if not prefix.startswith("/") or not Path(prefix).is_dir() or os.path.realpath(prefix) in own:
             continue
-        if not _below(prefix, (str(workspace),)) or os.path.realpath(prefix) == prefix:
+        if not within(prefix, (str(workspace),)) or os.path.realpath(prefix) == prefix:
             return prefix
     return ""
 
@@ -155,7 +156,7 @@ def _existing(prefix: str, kind: Literal["active", "project"], environ: Mapping[
 def _whole(prefix: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """An environment's folder, under its name and its real one; of one made in a home folder itself only its parts."""
     real = os.path.realpath(prefix)
-    if _below(os.path.realpath(environ.get("HOME") or Path("~").expanduser()), (real,)):
+    if within(os.path.realpath(environ.get("HOME") or Path("~").expanduser()), (real,)):
         parts = [Path(prefix, part) for part in (*PARTS, "pyvenv.cfg")]
         return tuple(str(part) for part in parts if part.exists())
     return (prefix,) if real == prefix else (prefix, real)
@@ -193,7 +194,7 @@ def _inside(roots: list[Path], prefix: str) -> tuple[str, ...]:
     """What may be read of installations that files of an environment name: their parts, and only real ones."""
     found: dict[str, None] = {}
     for root in [way for named in roots for way in (named, Path(os.path.realpath(named)))]:
-        if _below(str(root), (*SYSTEM, prefix)) or not _library(root):
+        if within(str(root), (*SYSTEM, prefix)) or not _library(root):
             continue
         found.update((str(root / part), None) for part in PARTS if (root / part).is_dir())
     return tuple(found)
@@ -211,10 +212,6 @@ def _library(root: Path, python: str = "", landmark: str = "os.py") -> str:
     wanted = Path(os.path.realpath(python)).name if python and len(names) > 1 else ""
     names.sort(key=lambda name: (name == wanted, int(name.rpartition(".")[2].rstrip("t"))), reverse=True)
     return next((name for name in names if (root / "lib" / name / landmark).exists()), "")
-
-
-def _below(path: str, folders: tuple[str, ...]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _variables(prefix: str, environ: Mapping[str, str], *, conda: bool = False) -> dict[str, str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
+from ..aio.search import find as program_of
+from ..aio.search import passes
 from ..types.base import Value
 from ..types.languages import canonical
 
@@ -52,18 +53,16 @@ def installed(environ: Mapping[str, str] | None = None) -> dict[str, KernelSpec]
     return found
 
 
-def find(
-    language: str, environ: Mapping[str, str] | None = None, which: Callable[[str], str | None] = shutil.which
-) -> KernelSpec | None:
+def find(language: str, environ: Mapping[str, str] | None = None, written: tuple[str, ...] = ()) -> KernelSpec | None:
     """The kernelspec for a language, by its language first and by its own name then. None without jupyter_client."""
     if not available():
         return None
     specs = installed(environ)
     for spec in specs.values():
-        if language == (canonical(spec.language) or spec.language.lower()) and which(spec.argv[0]):
+        if language == (canonical(spec.language) or spec.language.lower()) and program_of(spec.argv[0], written):
             return spec
     named = specs.get(language)
-    return named if named and which(named.argv[0]) else None
+    return named if named and program_of(named.argv[0], written) else None
 
 
 @cache
@@ -72,12 +71,13 @@ def available() -> bool:
     return importlib.util.find_spec("jupyter_client") is not None
 
 
-def readable(spec: KernelSpec, which: Callable[[str], str | None] = shutil.which) -> tuple[str, ...]:
-    """What the walls must let through for it: its folder, its program, and this tool's own Python."""
-    program = which(spec.argv[0]) or spec.argv[0]
-    real = os.path.realpath(program)
+def readable(spec: KernelSpec, written: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What the walls must let through for it: its folder, its program, and this tool's own Python; of what is reached
+    through a folder of `written` nothing, because code may change what it leads to."""
+    program = program_of(spec.argv[0], written) or spec.argv[0]
+    theirs = (spec.folder, program, *(() if passes(program, written) else (os.path.realpath(program),)))
     own = (sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent))
-    return tuple(dict.fromkeys((spec.folder, program, real, *own)))
+    return tuple(dict.fromkeys((*(path for path in theirs if not passes(path, written)), *own)))
 
 
 def _folders(environ: Mapping[str, str]) -> Iterator[Path]:

@@ -201,8 +201,10 @@ def find_runtime(language: str, options: KernelOptions, *, sockets: bool = True)
         # Browsers speak with themselves by sockets.
         return program_runtime(language, {"cat": which("cat")}.get, options.written)
     # A kernel keeps its state, a program does not.
-    spec = jupyter.find(language, which=which) if sockets else None
-    return jupyter_runtime(language, spec, which) if spec else program_runtime(language, which, options.written)
+    spec = jupyter.find(language, written=options.written) if sockets else None
+    return (
+        jupyter_runtime(language, spec, options.written) if spec else program_runtime(language, which, options.written)
+    )
 
 
 class Runtimes:
@@ -241,7 +243,7 @@ class Runtimes:
         return ""
 
 
-def jupyter_runtime(language: str, spec: jupyter.KernelSpec, which: recipes.Which = shutil.which) -> Runtime:
+def jupyter_runtime(language: str, spec: jupyter.KernelSpec, written: tuple[str, ...] = ()) -> Runtime:
     return Runtime(
         language=language,
         dialect="json",
@@ -249,7 +251,7 @@ def jupyter_runtime(language: str, spec: jupyter.KernelSpec, which: recipes.Whic
         driver=guest_source("jupyter_driver.py"),
         parts={"spec": to_json(spec).decode()},
         saves=False,
-        readable=jupyter.readable(spec, which),
+        readable=jupyter.readable(spec, written),
     )
 
 

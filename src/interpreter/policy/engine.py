@@ -165,9 +165,14 @@ def _effects_fit(rule: Rule, subject: Subject | Reading, ground: Ground) -> int:
             found = (path_fits(patterns, one, ground, folder=folder, recursive=deep) for one in paths)
             sure = min(sure, max(found, default=NO))
     if rule.host and sure:
-        hosts = [*subject.hosts, *(hosts_of(subject) if isinstance(subject, Command) else ())]
-        sure = min(sure, max((host_fits(rule.host, one.rpartition("@")[2]) for one in hosts), default=NO))
+        sure = min(sure, max((host_fits(rule.host, one) for one in _hosts(subject)), default=NO))
     return sure
+
+
+def _hosts(subject: Subject | Reading) -> list[str]:
+    """Every host that it names or runs on, without the account there."""
+    found = (*subject.hosts, *(hosts_of(subject) if isinstance(subject, Command) else ()))
+    return [one.rpartition("@")[2] for one in found]
 
 
 def allows(rule: Rule, subject: Subject, ground: Ground) -> int:
@@ -193,8 +198,7 @@ def allows(rule: Rule, subject: Subject, ground: Ground) -> int:
     for path in subject.reads:
         if rule.reads and path_fits(rule.reads, path, ground, folder=folder) != YES:
             return NO
-    hosts = [*subject.hosts, *(hosts_of(subject) if isinstance(subject, Command) else ())] if rule.host else []
-    if rule.host and not all(host_fits(rule.host, one.rpartition("@")[2]) == YES for one in hosts or ("",)):
+    if rule.host and not all(host_fits(rule.host, one) == YES for one in _hosts(subject) or ("",)):
         return NO
     return YES
 
@@ -203,14 +207,10 @@ def _nothing_around(rule: Rule, command: Command) -> bool:
     if command.host and not rule.host:
         return False
     wrappers = [one for one in command.through if one not in HARMLESS_WRAPPERS]
-    if not all(_named(rule.through, one.rpartition("/")[2]) for one in wrappers):
+    if not all(name_fits(rule.through, one.rpartition("/")[2]) == YES for one in wrappers):
         return False
     harmful = [name for name, _value in command.variables if word_fits(HARMFUL_VARIABLES, name)]
-    return all(_named(rule.variable, name) for name in harmful)
-
-
-def _named(patterns: Sequence[str], name: str) -> bool:
-    return bool(patterns) and name_fits(patterns, name) == YES
+    return all(name_fits(rule.variable, name) == YES for name in harmful)
 
 
 def conclude(

@@ -42,7 +42,7 @@ def play(
                 if last(session, event):
                     break
             else:
-                inbox.put(UsageError(_("The session was closed.")))
+                inbox.put(closed(session))
         except BaseException as error:
             inbox.put(error)
             raise
@@ -75,6 +75,11 @@ def play(
             if isinstance(event, TurnFinished):
                 ended(event)
         pumping.cancel()
+
+
+def closed(session: Session) -> UsageError:
+    hint = _("Everything is kept. To go on: interpreter --resume {session}", session=session.id)
+    return UsageError(_("The session was closed."), hint)
 
 
 def last(session: Session, event: Event) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from ..aio.search import within as within
+
 FOLDERS = (
     "/usr",
     "/etc",
@@ -109,11 +111,6 @@ def closed_to_others(top: str) -> Iterable[str]:
             yield entry.path
         elif folder and top != "/opt":
             yield from closed_to_others(entry.path)
-
-
-def within(path: str, folders: Iterable[str]) -> bool:
-    """Whether a path is one of the folders or lies in one."""
-    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def without(folder: str, hidden: Iterable[str]) -> list[str]:
